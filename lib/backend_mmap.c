@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* What the mmap backends share: an object is a file, whatever carries it. */
+#include "seg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+const struct shmqi_backend *
+shmqi_backend_of(const struct shmqi_address *a)
+{
+	static const struct shmqi_backend *const table[] = {
+		[SHMQ_BACKEND_SHM] = &shmqi_backend_named,
+		[SHMQ_BACKEND_SYSV] = &shmqi_backend_sysv,
+		[SHMQ_BACKEND_FILE] = &shmqi_backend_named,
+		[SHMQ_BACKEND_MEMFD] = &shmqi_backend_memfd,
+		[SHMQ_BACKEND_FD] = &shmqi_backend_memfd,
+	};
+
+	return table[a->backend];
+}
+
+bool
+shmqi_huge_page_size(size_t wanted)
+{
+	return wanted == (size_t)2 << 20 || wanted == (size_t)1 << 30;
+}
+
+/* Over RLIMIT_FSIZE the kernel would send SIGXFSZ. */
+static bool
+over_file_limit(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur;
+}
+
+static int
+allocate(int fd, uint64_t from, uint64_t to)
+{
+	int err;
+
+	do {
+		err = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? -errno : 0;
+	} while (err == -EINTR);
+	if (err == -EOPNOTSUPP)
+		err = -posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+	return err == -EFBIG ? -EINVAL : err;
+}
+
+/* What the system could still give, swap included; UINT64_MAX when it does not tell. */
+static uint64_t
+memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	uint64_t kib = 0;
+	char line[128];
+
+	if (!f)
+		return UINT64_MAX;
+	while (fgets(line, sizeof(line), f))
+		if (strncmp(line, "MemAvailable:", 13) == 0 || strncmp(line, "SwapFree:", 9) == 0)
+			kib += strtoull(strchr(line, ':') + 1, NULL, 10);
+	fclose(f);
+	return kib * 1024;
+}
+
+/* Allocating what is not there takes all there is first, and the OOM killer with it: look before. */
+static int
+preflight(int fd, uint64_t bytes)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) != 0)
+		return -errno;
+	if (fs.f_type == HUGETLBFS_MAGIC)
+		return 0;
+	if (fs.f_type == TMPFS_MAGIC && bytes > memory_available())
+		return -ENOMEM;
+	return fs.f_blocks && bytes > (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize ? -ENOSPC : 0;
+}
+
+int
+shmqi_mmap_grow(int fd, uint64_t from, uint64_t to, bool sparse)
+{
+	int err = sparse ? 0 : preflight(fd, to - from);
+
+	if (err)
+		return err;
+	if (over_file_limit(to))
+		return -ENOSPC;
+	if (!sparse)
+		return allocate(fd, from, to);
+	if (ftruncate(fd, (off_t)to) == 0)
+		return 0;
+	return errno == EFBIG ? -EINVAL : -errno;
+}
+
+void
+shmqi_format_sign(struct format_header *header, uint32_t key)
+{
+	shmqi_os_random(header->uuid, sizeof(header->uuid));
+	header->cpid = getpid();
+	header->cuid = geteuid();
+	header->cgid = getegid();
+	header->created_s = shmqi_os_wall_s();
+	header->key = key;
+}
+
+static void
+fill(void *object, const struct shmqi_geometry *g, uint32_t key)
+{
+	struct format_header *header = object;
+	struct format_lifecycle *life = format_lifecycle(object);
+
+	shmqi_format_init(header, g);
+	shmqi_format_sign(header, key);
+	life->lock = g->flags & SHMQ_LOCK ? 1 : 0;
+	life->ctime_s = (uint64_t)header->created_s;
+	life->segsz = g->segsz;
+	shmqi_format_publish(header);
+}
+
+int
+shmqi_mmap_build(int fd, const struct shmqi_geometry *g, uint32_t key)
+{
+	bool whole = g->flags & (SHMQ_LOCK | SHMQ_POPULATE);
+	size_t bytes = whole ? (size_t)g->total_bytes : shmqi_format_meta_bytes((size_t)g->page_size);
+	bool huge = g->page_size != shmqi_os_page_size();
+	void *object;
+	int err = shmqi_mmap_grow(fd, 0, g->total_bytes, g->flags & SHMQ_SPARSE);
+
+	if (err)
+		return err == -ENOSPC && huge ? -ENOMEM : err;
+	object = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (object == MAP_FAILED)
+		return -errno;
+	err = shmqi_os_populate(object, bytes, true);
+	if (err == 0)
+		fill(object, g, key);
+	munmap(object, bytes);
+	return err;
+}
+
+int
+shmqi_object_measure(struct shmqi_object *o)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(o->fd, &st) != 0 || fstatfs(o->fd, &fs) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EPROTONOSUPPORT;
+	o->inode = (struct shmqi_inode){ st.st_dev, st.st_ino };
+	o->bytes = (uint64_t)st.st_size;
+	o->page_size = fs.f_type == HUGETLBFS_MAGIC ? (size_t)fs.f_bsize : shmqi_os_page_size();
+	return 0;
+}
+
+void
+shmqi_object_close(struct shmqi_object *o)
+{
+	if (o->fd >= 0)
+		close(o->fd);
+	if (o->spare >= 0)
+		close(o->spare);
+	o->fd = o->spare = -1;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* shm: and file: - an object is a file with a name, built without it and linked when complete. */
+#include "seg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* The directory of a path, without the last component. */
+static void
+directory_of(char out[PATH_MAX], const char *path)
+{
+	snprintf(out, PATH_MAX, "%s", path);
+	*strrchr(out, '/') = '\0';
+	if (!out[0])
+		snprintf(out, PATH_MAX, "/");
+}
+
+static int
+named_page_size(const struct shmqi_address *a, size_t wanted, size_t *out)
+{
+	char directory[PATH_MAX];
+	struct statfs fs;
+
+	directory_of(directory, a->path);
+	if (statfs(directory, &fs) != 0)
+		return errno == ENOTDIR ? -ENOENT : -errno;
+	*out = fs.f_type == HUGETLBFS_MAGIC ? (size_t)fs.f_bsize : shmqi_os_page_size();
+	return wanted && wanted != *out ? -ENOTSUP : 0;
+}
+
+/* For file systems without O_TMPFILE: a hidden name, which gc clears if we die. */
+static int
+create_hidden(const char *directory, char hidden[PATH_MAX])
+{
+	uint64_t nonce;
+	int fd;
+
+	shmqi_os_random(&nonce, sizeof(nonce));
+	if (snprintf(hidden, PATH_MAX, "%s/.shmq-new-%016llx", directory, (unsigned long long)nonce) >= PATH_MAX)
+		return -EINVAL;
+	fd = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	return fd;
+}
+
+static int
+create_unnamed(const char *path, char hidden[PATH_MAX])
+{
+	char directory[PATH_MAX];
+	int fd;
+
+	directory_of(directory, path);
+	hidden[0] = '\0';
+	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)
+		return create_hidden(directory, hidden);
+	return errno == ENOTDIR ? -ENOENT : -errno;
+}
+
+/* Give the complete file its name; -EEXIST when that is taken. */
+static int
+publish_name(int fd, const char *hidden, const char *path)
+{
+	char self[32];
+	int err;
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (hidden[0])
+		err = link(hidden, path) ? -errno : 0;
+	else
+		err = linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
+	if (err == -ENOENT && !hidden[0])	/* no /proc */
+		err = linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) ? -errno : 0;
+	return err;
+}
+
+static int
+named_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+{
+	char hidden[PATH_MAX];
+	int fd, err;
+
+	if (access(a->path, F_OK) == 0 && shmqi_finish_removal(a) != 1)
+		return -EEXIST;
+	fd = create_unnamed(a->path, hidden);
+	if (fd < 0)
+		return fd;
+	err = shmqi_mmap_build(fd, g, shmqi_address_hash(a->text));
+	if (err == 0 && fchmod(fd, mode) != 0)
+		err = -errno;
+	if (err == 0)
+		err = publish_name(fd, hidden, a->path);
+	if (hidden[0])
+		unlink(hidden);
+	close(fd);
+	return err;
+}
+
+/* What open() says of things that cannot be a segment. */
+static int
+open_error(int err)
+{
+	switch (err) {
+	case EISDIR:
+	case ENXIO:
+	case ENODEV:
+	case ELOOP:
+		return -EPROTONOSUPPORT;
+	case ENOTDIR:
+		return -ENOENT;
+	case ENAMETOOLONG:
+		return -EINVAL;
+	case EPERM:
+	case EROFS:
+		return -EACCES;
+	default:
+		return -err;
+	}
+}
+
+static int
+open_path(const struct shmqi_address *a, int flags)
+{
+	int follow = a->backend == SHMQ_BACKEND_SHM ? O_NOFOLLOW : 0;
+	int fd = open(a->path, flags | follow | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? open_error(errno) : fd;
+}
+
+/* A second description of the same file: by name, which needs no /proc, unless the name is another file by now. */
+static int
+open_spare(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	int flags = o->writable ? O_RDWR : O_RDONLY;
+	int fd = open_path(a, flags);
+
+	if (fd >= 0 && shmqi_os_fd_is(fd, o->inode))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return shmqi_os_reopen(o->fd, flags);
+}
+
+static int
+named_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_access access)
+{
+	int err;
+
+	*o = (struct shmqi_object){ .fd = -1, .spare = -1, .shmid = -1, .writable = access != OPEN_READ };
+	o->fd = open_path(a, o->writable ? O_RDWR : O_RDONLY);
+	if (o->fd == -EACCES && access == OPEN_ANY) {
+		o->writable = false;
+		o->fd = open_path(a, O_RDONLY);
+	}
+	if (o->fd < 0)
+		return o->fd;
+	err = shmqi_object_measure(o);
+	if (err == 0) {
+		o->spare = open_spare(o, a);
+		err = o->spare < 0 ? o->spare : 0;
+	}
+	if (err)
+		shmqi_object_close(o);
+	return err;
+}
+
+static bool
+named_current(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	struct stat st;
+
+	return stat(a->path, &st) == 0 && shmqi_inode_same(o->inode, (struct shmqi_inode){ st.st_dev, st.st_ino });
+}
+
+static int
+named_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	(void)o;
+	if (unlink(a->path) == 0)
+		return 0;
+	return errno == EACCES ? -EPERM : -errno;
+}
+
+const struct shmqi_backend shmqi_backend_named = {
+	.page_size = named_page_size,
+	.create = named_create,
+	.open = named_open,
+	.current = named_current,
+	.unlink = named_unlink,
+};

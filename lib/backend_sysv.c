@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* sysv: - the kernel's own segments. A raw one is only that; a queue has metadata inside and a side file for its locks. */
+#include "seg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* log2 of the huge page size, where <linux/shm.h> has it; that header and <sys/shm.h> exclude each other. */
+#define HUGE_SHIFT 26
+#define HUGE_2MB (21 << HUGE_SHIFT)
+#define HUGE_1GB (30 << HUGE_SHIFT)
+
+int
+shmqi_sysv_id(const struct shmqi_address *a)
+{
+	int id;
+
+	if (a->number != ADDR_NONE)
+		return a->number;
+	if (a->key == IPC_PRIVATE)
+		return -EINVAL;
+	id = shmget(a->key, 0, 0);
+	return id < 0 ? -errno : id;
+}
+
+static int
+sysv_page_size(const struct shmqi_address *a, size_t wanted, size_t *out)
+{
+	if (a->number != ADDR_NONE)
+		return -ENOTSUP;
+	*out = wanted ? wanted : shmqi_os_page_size();
+	return *out == shmqi_os_page_size() || shmqi_huge_page_size(*out) ? 0 : -ENOTSUP;
+}
+
+static int
+huge_flags(size_t page_size)
+{
+	if (page_size == shmqi_os_page_size())
+		return 0;
+	return SHM_HUGETLB | (page_size == (size_t)1 << 30 ? HUGE_1GB : HUGE_2MB);
+}
+
+int
+shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, uint64_t bytes, mode_t mode)
+{
+	int flags = IPC_CREAT | IPC_EXCL | (int)mode | huge_flags((size_t)g->page_size);
+	int id = shmget(a->key, (size_t)bytes, flags);
+
+	return id < 0 ? -errno : id;
+}
+
+/* All pages present, and locked if that is asked. */
+int
+shmqi_sysv_settle(int id, const struct shmqi_geometry *g, void *base, uint64_t bytes)
+{
+	int err = shmqi_os_populate(base, shmqi_round_up((size_t)bytes, (size_t)g->page_size), true);
+
+	if (err == 0 && (g->flags & SHMQ_LOCK) && shmctl(id, SHM_LOCK, NULL) != 0)
+		err = -errno;
+	return err;
+}
+
+static int
+create_raw(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+{
+	int id = shmqi_sysv_new(a, g, g->segsz, mode), err;
+	void *base;
+
+	if (id < 0 || !(g->flags & (SHMQ_LOCK | SHMQ_POPULATE)))
+		return id;
+	base = shmat(id, NULL, 0);
+	err = base == (void *)-1 ? -errno : shmqi_sysv_settle(id, g, base, g->segsz);
+	if (base != (void *)-1)
+		shmdt(base);
+	if (err)
+		shmctl(id, IPC_RMID, NULL);
+	return err ? err : id;
+}
+
+static int
+sysv_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+{
+	int id = g->kind == SHMQ_SEGMENT ? create_raw(a, g, mode) : shmqi_sysv_create_queue(a, g, mode);
+
+	return id < 0 || a->key == IPC_PRIVATE ? id : 0;
+}
+
+int
+shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_access access)
+{
+	struct shmid_ds ds;
+
+	*o = (struct shmqi_object){ .fd = -1, .spare = -1, .writable = access != OPEN_READ };
+	o->shmid = shmqi_sysv_id(a);
+	if (o->shmid < 0)
+		return o->shmid;
+	if (shmctl(o->shmid, IPC_STAT, &ds) != 0)
+		return -errno;
+	o->bytes = ds.shm_segsz;
+	o->page_size = shmqi_os_page_size();
+	return 0;
+}
+
+static bool
+sysv_current(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	return a->number != ADDR_NONE || shmqi_sysv_id(a) == o->shmid;
+}
+
+static int
+sysv_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	(void)a;
+	return shmctl(o->shmid, IPC_RMID, NULL) == 0 ? 0 : -errno;
+}
+
+const struct shmqi_backend shmqi_backend_sysv = {
+	.page_size = sysv_page_size,
+	.create = sysv_create,
+	.open = shmqi_sysv_open,
+	.current = sysv_current,
+	.unlink = sysv_unlink,
+};
+
+/* Attaching -------------------------------------------------------------------------------------------------------- */
+
+static int
+attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	int flags = (int)(how->flags & (SHM_RDONLY | SHM_RND | SHM_REMAP | SHM_EXEC)), id = shmqi_sysv_id(&seg->address);
+	struct shmid_ds ds;
+	void *base;
+
+	if (id < 0)
+		return id;
+	base = shmat(id, how->at, flags);
+	if (base == (void *)-1)
+		return -errno;
+	seg->shmid = id;
+	seg->base = base;
+	seg->read_only = flags & SHM_RDONLY;
+	seg->writable = !seg->read_only;
+	if (shmctl(id, IPC_STAT, &ds) != 0)
+		return -errno;
+	seg->size = ds.shm_segsz;
+	seg->g = (struct shmqi_geometry){ .kind = SHMQ_SEGMENT, .segsz = seg->size, .page_size = shmqi_os_page_size() };
+	seg->mapped_bytes = shmqi_round_up(seg->size, (size_t)seg->g.page_size);
+	return 0;
+}
+
+/* A segment without our header: is it becoming a queue, did its creator die, or is it none of ours? */
+static int
+not_a_queue(int id)
+{
+	switch (shmqi_side_state(id)) {
+	case SIDE_CREATING:
+		return -EAGAIN;
+	case SIDE_DEAD:
+		return -ENOENT;
+	default:
+		return -EPROTONOSUPPORT;
+	}
+}
+
+static int
+map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi_object *o)
+{
+	void *base = shmat(o->shmid, NULL, how->observer ? SHM_RDONLY : 0);
+	int err;
+
+	if (base == (void *)-1)
+		return errno == EINVAL || errno == EIDRM ? -ESTALE : -errno;
+	seg->shmid = o->shmid;
+	seg->base = seg->object = base;
+	err = shmqi_format_check(base, o->bytes, &seg->header, &seg->g);
+	if (err)
+		return err == -EPROTONOSUPPORT && *(uint64_t *)base == 0 ? not_a_queue(o->shmid) : err;
+	if (seg->g.kind == SHMQ_SEGMENT)
+		return -EBADMSG;
+	seg->size = (size_t)seg->g.segsz;
+	seg->mapped_bytes = seg->object_bytes = shmqi_round_up((size_t)o->bytes, (size_t)seg->g.page_size);
+	return madvise(base, seg->object_bytes, MADV_DONTFORK) ? -errno : 0;
+}
+
+/* The lock lives on the side file, and one page of that, mapped without access, keeps it. */
+static int
+keep(struct shmq_seg *seg, const struct shmqi_attach_how *how, const struct shmqi_object *o)
+{
+	size_t page = shmqi_os_page_size();
+	int err = how->take(seg, o->fd, how->arg);
+	void *keeper;
+
+	if (err)
+		return err;
+	keeper = mmap(NULL, page, PROT_NONE, MAP_SHARED, o->fd, 0);
+	if (keeper == MAP_FAILED)
+		return -errno;
+	seg->keeper = keeper;
+	seg->keeper_bytes = page;
+	if (madvise(keeper, page, MADV_DONTFORK) != 0)
+		return -errno;
+	if (shmq_load_relaxed_u32(&format_lifecycle(seg->object)->removed))
+		return seg->address.number != ADDR_NONE ? -EIDRM : -ESTALE;
+	return sysv_current(o, &seg->address) ? 0 : -ESTALE;
+}
+
+static int
+attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	struct shmqi_object o;
+	int err = shmqi_sysv_open(&o, &seg->address, how->observer ? OPEN_READ : OPEN_WRITE);
+
+	if (err == 0)
+		err = map_queue(seg, how, &o);
+	if (err == 0)
+		err = shmqi_side_open(&o, &seg->header);
+	if (err)
+		return err;
+	seg->inode = o.inode;
+	seg->spare = o.spare;
+	seg->writable = !how->observer;
+	seg->read_only = how->observer;
+	o.spare = -1;
+	err = keep(seg, how, &o);
+	shmqi_object_close(&o);
+	return err;
+}
+
+int
+shmqi_seg_attach_sysv(struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	return how->queue ? attach_queue(seg, how) : attach_raw(seg, how);
+}

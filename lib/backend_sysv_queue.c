@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The side file of a sysv: queue: /dev/shm/.shmq-SHMID-UUID, which carries the locks that a SysV segment cannot.
+ *
+ * Creating one has no atomic publication, so the side file comes first, as /dev/shm/.shmq-new-NONCE, saying what is about to be made
+ * and holding the creation byte while its creator lives. Then the segment, then the side file's final name, last the magic number. Whoever
+ * meets a segment without the magic number asks the side files: byte held, it is being created; free, its creator is dead and the
+ * segment is worth nothing; no side file, it is somebody else's.
+ */
+#include "seg.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIDE_DIRECTORY "/dev/shm"
+#define SIDE_NEW ".shmq-new-"
+
+/* What a new side file says. */
+struct record {
+	uint64_t magic;
+	uint64_t bytes;
+	int64_t time_s;
+	int32_t key, pid;
+};
+
+static void
+side_path(char out[SIDE_ROOM], int shmid, const uint8_t uuid[16])
+{
+	int at = snprintf(out, SIDE_ROOM, SIDE_DIRECTORY "/.shmq-%d-", shmid);
+
+	for (int i = 0; i < 16; i++)
+		at += snprintf(out + at, SIDE_ROOM - (size_t)at, "%02x", uuid[i]);
+}
+
+int
+shmqi_side_open(struct shmqi_object *o, const struct format_header *header)
+{
+	struct shmqi_inode wanted = { (dev_t)header->side_dev, (ino_t)header->side_ino };
+	int flags = (o->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+	char path[SIDE_ROOM];
+
+	side_path(path, o->shmid, header->uuid);
+	o->fd = open(path, flags);
+	if (o->fd < 0)
+		return errno == ENOENT ? -EXDEV : -errno;
+	if (!shmqi_os_fd_is(o->fd, wanted)) {
+		shmqi_object_close(o);
+		return -EXDEV;
+	}
+	o->inode = wanted;
+	o->spare = open(path, flags);
+	if (o->spare < 0)
+		o->spare = shmqi_os_reopen(o->fd, flags);
+	return 0;
+}
+
+/* Call `each` for every side file whose name begins with `prefix`, until it returns other than 0. */
+static int
+each_side(const char *prefix, int (*each)(const char *path, void *arg), void *arg)
+{
+	DIR *dir = opendir(SIDE_DIRECTORY);
+	char path[sizeof(SIDE_DIRECTORY) + NAME_MAX + 1];
+	struct dirent *entry;
+	int result = 0;
+
+	if (!dir)
+		return -errno;
+	while (result == 0 && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+			continue;
+		snprintf(path, sizeof(path), SIDE_DIRECTORY "/%s", entry->d_name);
+		result = each(path, arg);
+	}
+	closedir(dir);
+	return result;
+}
+
+static int
+copy_path(const char *path, void *arg)
+{
+	snprintf(arg, SIDE_ROOM, "%s", path);
+	return 1;
+}
+
+int
+shmqi_side_find(int shmid, char out[SIDE_ROOM])
+{
+	char prefix[32];
+
+	snprintf(prefix, sizeof(prefix), ".shmq-%d-", shmid);
+	return each_side(prefix, copy_path, out);
+}
+
+/* Whether the creator that holds this side file's creation byte is gone; a file that cannot be asked counts as alive. */
+static bool
+creator_dead(const char *path, struct record *record)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int64_t byte;
+	short type;
+	bool dead;
+
+	if (fd < 0)
+		return false;
+	dead = shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &byte, &type) == 0;
+	if (pread(fd, record, sizeof(*record), 0) != sizeof(*record) || record->magic != FORMAT_MAGIC)
+		record->magic = 0;
+	close(fd);
+	return dead;
+}
+
+struct search {
+	struct shmid_ds ds;
+	enum shmqi_side_state state;
+};
+
+/* Is this the announcement of that very segment? Key, creator, length and second of creation must all agree. */
+static int
+match_new(const char *path, void *arg)
+{
+	struct search *search = arg;
+	struct record record = { 0 };
+	bool dead = creator_dead(path, &record);
+	int64_t age = (int64_t)search->ds.shm_ctime - record.time_s;
+
+	if (record.magic != FORMAT_MAGIC || record.key != search->ds.shm_perm.__key || record.pid != search->ds.shm_cpid ||
+	    record.bytes != search->ds.shm_segsz || age < 0 || age > 2)
+		return 0;
+	search->state = dead ? SIDE_DEAD : SIDE_CREATING;
+	return 1;
+}
+
+enum shmqi_side_state
+shmqi_side_state(int shmid)
+{
+	struct search search = { .state = SIDE_NONE };
+	struct record record = { 0 };
+	char path[SIDE_ROOM];
+
+	if (shmctl(shmid, IPC_STAT, &search.ds) != 0)
+		return SIDE_NONE;
+	if (shmqi_side_find(shmid, path) == 1)
+		return creator_dead(path, &record) ? SIDE_DEAD : SIDE_CREATING;
+	each_side(SIDE_NEW, match_new, &search);
+	return search.state;
+}
+
+/* The header's magic number, or 1 when it cannot be read. */
+static uint64_t
+magic_of(int shmid, uint8_t uuid[16])
+{
+	const struct format_header *header = shmat(shmid, NULL, SHM_RDONLY);
+	uint64_t magic;
+
+	if (header == (void *)-1)
+		return 1;
+	/* COMPLETE, acquire: with the magic number the uuid is there. */
+	magic = shmq_load_acquire_u64(&header->magic);
+	memcpy(uuid, header->uuid, 16);
+	shmdt(header);
+	return magic;
+}
+
+bool
+shmqi_sysv_half_made(int shmid)
+{
+	uint8_t uuid[16];
+
+	return shmqi_side_state(shmid) == SIDE_DEAD && magic_of(shmid, uuid) == 0;
+}
+
+/* Creation --------------------------------------------------------------------------------------------------------- */
+
+/* A side file that says what comes, with the creation byte taken. */
+static int
+announce(char path[SIDE_ROOM], const struct shmqi_address *a, uint64_t bytes)
+{
+	struct record record = { FORMAT_MAGIC, bytes, shmqi_os_wall_s(), a->key, getpid() };
+	uint64_t nonce;
+	int fd, err;
+
+	shmqi_os_random(&nonce, sizeof(nonce));
+	snprintf(path, SIDE_ROOM, SIDE_DIRECTORY "/" SIDE_NEW "%016llx", (unsigned long long)nonce);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	err = shmqi_os_lock_byte(fd, F_WRLCK, FORMAT_LOCK_CREATION);
+	if (err == 0 && pwrite(fd, &record, sizeof(record), 0) != sizeof(record))
+		err = -ENOSPC;
+	if (err) {
+		unlink(path);
+		close(fd);
+	}
+	return err ? err : fd;
+}
+
+static int
+fill_queue(void *object, const struct shmqi_geometry *g, int fd, const struct shmqi_address *a)
+{
+	struct format_lifecycle *life = format_lifecycle(object);
+	struct format_header *header = object;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	shmqi_format_init(header, g);
+	shmqi_format_sign(header, (uint32_t)a->key);
+	header->side_dev = st.st_dev;
+	header->side_ino = st.st_ino;
+	life->lock = g->flags & SHMQ_LOCK ? 1 : 0;
+	life->ctime_s = (uint64_t)header->created_s;
+	life->segsz = g->segsz;
+	return 0;
+}
+
+/* Make the new segment a queue. */
+static int
+complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a, const struct shmqi_geometry *g)
+{
+	void *object = shmat(id, NULL, 0);
+	char named[SIDE_ROOM];
+	int err;
+
+	if (object == (void *)-1)
+		return -errno;
+	err = g->flags & (SHMQ_LOCK | SHMQ_POPULATE) ? shmqi_sysv_settle(id, g, object, g->total_bytes) : 0;
+	if (err == 0)
+		err = fill_queue(object, g, fd, a);
+	if (err == 0) {
+		side_path(named, id, ((struct format_header *)object)->uuid);
+		err = rename(path, named) ? -errno : 0;
+	}
+	if (err == 0) {
+		snprintf(path, SIDE_ROOM, "%s", named);
+		shmqi_format_publish(object);
+	}
+	shmdt(object);
+	return err;
+}
+
+static int
+create_once(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+{
+	char path[SIDE_ROOM];
+	int fd = announce(path, a, g->total_bytes), id, err;
+
+	if (fd < 0)
+		return fd;
+	id = err = shmqi_sysv_new(a, g, g->total_bytes, mode);
+	if (id >= 0)
+		err = fchmod(fd, mode) ? -errno : complete(id, fd, path, a, g);
+	if (err < 0) {
+		unlink(path);
+		if (id >= 0)
+			shmctl(id, IPC_RMID, NULL);
+	}
+	close(fd);
+	return err < 0 ? err : id;
+}
+
+int
+shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+{
+	int id = create_once(a, g, mode), old;
+
+	if (id != -EEXIST)
+		return id;
+	old = shmqi_sysv_id(a);		/* what a dead creator left is in nobody's use: take its place */
+	if (old < 0 || !shmqi_sysv_half_made(old) || shmctl(old, IPC_RMID, NULL) != 0)
+		return -EEXIST;
+	return create_once(a, g, mode);
+}
+
+/* Clearing --------------------------------------------------------------------------------------------------------- */
+
+struct gc {
+	bool dry_run;
+	void (*each)(const char *what, int err, void *arg);
+	void *arg;
+	int found;
+};
+
+static void
+clear_side(struct gc *gc, const char *path, const char *what, int shmid)
+{
+	char line[SIDE_ROOM + 96];
+	int err = 0;
+
+	if (!gc->dry_run && shmid >= 0 && shmctl(shmid, IPC_RMID, NULL) != 0 && errno != EINVAL && errno != EIDRM)
+		err = -errno;
+	if (!gc->dry_run && err == 0 && unlink(path) != 0 && errno != ENOENT)
+		err = -errno;
+	snprintf(line, sizeof(line), "%s: %s", path, what);
+	gc->found++;
+	if (gc->each)
+		gc->each(line, err, gc->arg);
+}
+
+/* The SysV segment that a dead creator's announcement is about: its shmid, or -1. */
+static int
+announced(const char *path)
+{
+	struct shm_info info;
+	int top = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
+
+	for (int i = 0; i <= top; i++) {
+		struct search search = { .state = SIDE_NONE };
+		int id = shmctl(i, SHM_STAT, &search.ds);
+		uint8_t uuid[16];
+
+		if (id >= 0 && match_new(path, &search) == 1 && search.state == SIDE_DEAD && magic_of(id, uuid) == 0)
+			return id;
+	}
+	return -1;
+}
+
+static void
+check_named(struct gc *gc, const char *path, int shmid)
+{
+	char named[SIDE_ROOM];
+	struct shmid_ds ds;
+	uint8_t uuid[16];
+	uint64_t magic;
+
+	if (shmctl(shmid, IPC_STAT, &ds) != 0) {
+		if (errno == EINVAL || errno == EIDRM)
+			clear_side(gc, path, "side file without a segment", -1);
+		return;
+	}
+	magic = magic_of(shmid, uuid);
+	side_path(named, shmid, uuid);
+	if (magic == 0)
+		clear_side(gc, path, "half-made queue of a dead creator", shmid);
+	else if (magic == FORMAT_MAGIC && strcmp(named, path) != 0)
+		clear_side(gc, path, "side file of a segment that is gone", -1);
+}
+
+static int
+check_side(const char *path, void *arg)
+{
+	struct gc *gc = arg;
+	struct record record = { 0 };
+	int shmid;
+
+	if (!creator_dead(path, &record))
+		return 0;
+	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0)
+		clear_side(gc, path, "announcement of a dead creator", announced(path));
+	else if (sscanf(path, SIDE_DIRECTORY "/.shmq-%d-", &shmid) == 1)
+		check_named(gc, path, shmid);
+	return 0;
+}
+
+int
+shmqi_side_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
+{
+	struct gc gc = { dry_run, each, arg, 0 };
+	int err = each_side(".shmq-", check_side, &gc);
+
+	return err < 0 ? err : gc.found;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+bool
+shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b)
+{
+	return a.dev == b.dev && a.ino == b.ino;
+}
+
+bool
+shmqi_os_fd_is(int fd, struct shmqi_inode inode)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == inode.dev && st.st_ino == inode.ino;
+}
+
+int
+shmqi_os_reopen(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return again < 0 ? -errno : again;
+}
+
+int
+shmqi_os_lock_byte(int fd, short type, int64_t byte)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	return errno == EACCES ? -EAGAIN : -errno;
+}
+
+int
+shmqi_os_lock_byte_wait(int fd, int64_t byte)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	while (fcntl(fd, F_OFD_SETLKW, &lock) != 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+int
+shmqi_os_lock_holder(int fd, int64_t first, int64_t last, int64_t *byte, short *type)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = first,
+		/* 0: up to the end of all offsets, which first + length could not name */
+		.l_len = last == INT64_MAX ? 0 : last - first + 1,
+	};
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+		return -errno;
+	if (lock.l_type == F_UNLCK)
+		return 0;
+	*byte = lock.l_start;
+	*type = lock.l_type;
+	return 1;
+}
+
+void
+shmqi_os_random(void *buf, size_t bytes)
+{
+	if (getrandom(buf, bytes, 0) != (ssize_t)bytes)
+		abort();
+}
+
+int64_t
+shmqi_os_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t
+shmqi_os_wall_s(void)
+{
+	return (int64_t)time(NULL);
+}
+
+/* The 22nd field of /proc/PID/stat, counted after the command's closing parenthesis (a command may hold blanks). */
+static uint64_t
+parse_start_time(const char *text)
+{
+	const char *at = strrchr(text, ')');
+
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoull(at, NULL, 10) : 0;
+}
+
+uint64_t
+shmqi_os_start_time(pid_t pid)
+{
+	char path[32], text[1024];
+	ssize_t got;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	got = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (got <= 0)
+		return 0;
+	text[got] = '\0';
+	return parse_start_time(text);
+}
+
+int
+shmqi_os_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+int
+shmqi_os_futex_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns)
+{
+	struct timespec timeout = {
+		.tv_sec = timeout_ns / 1000000000,
+		.tv_nsec = timeout_ns % 1000000000,
+	};
+
+	if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &timeout, NULL, 0) == 0 || errno == EAGAIN)
+		return 0;
+	return -errno;
+}
+
+void
+shmqi_os_futex_wake(const uint32_t *word)
+{
+	(void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+int
+shmqi_os_barrier_register(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) ? -errno : 0;
+}
+
+int
+shmqi_os_barrier_all(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) ? -errno : 0;
+}
+
+bool
+shmqi_os_capable(int capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data) != 0)
+		return false;
+	return data[capability / 32].effective & (1u << (capability % 32));
+}
+
+bool
+shmqi_os_may_control(uid_t owner, uid_t creator)
+{
+	uid_t me = geteuid();
+
+	return me == owner || me == creator || shmqi_os_capable(CAP_SYS_ADMIN);
+}

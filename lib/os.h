@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operating system as the library uses it: each call with what must hold before and what holds after.
+ * Everything returns a negated errno on failure unless it says otherwise.
+ */
+#ifndef SHMQ_OS_H
+#define SHMQ_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Branch hints for the hot path. */
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* os.c: descriptors, locks, randomness, time, scheduling ------------------------------------------------------------ */
+
+/* The identity of an open file. */
+struct shmqi_inode {
+	dev_t dev;
+	ino_t ino;
+};
+
+bool shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b);
+
+/* Whether descriptor `fd` is open on the file `inode`. */
+bool shmqi_os_fd_is(int fd, struct shmqi_inode inode);
+
+/* A new open file description of what `fd` is open on. `flags`: O_RDWR or O_RDONLY; close-on-exec. Needs /proc. */
+int shmqi_os_reopen(int fd, int flags);
+
+/* Try to take an OFD lock (F_WRLCK, F_RDLCK) on one byte, or drop it (F_UNLCK). -EAGAIN: held by another description. */
+int shmqi_os_lock_byte(int fd, short type, int64_t byte);
+
+/* As shmqi_os_lock_byte() with F_WRLCK, but wait for it. */
+int shmqi_os_lock_byte_wait(int fd, int64_t byte);
+
+/* What stands against a write lock in [first, last]: 1 and *byte, *type of one holder, or 0. Takes nothing. */
+int shmqi_os_lock_holder(int fd, int64_t first, int64_t last, int64_t *byte, short *type);
+
+/* Fill `buf` with random bytes; does not fail on the kernels we support. */
+void shmqi_os_random(void *buf, size_t bytes);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t shmqi_os_now_ns(void);
+
+/* CLOCK_REALTIME in seconds. */
+int64_t shmqi_os_wall_s(void);
+
+/* The start time of process `pid` in clock ticks since boot, 0 when it cannot be read. */
+uint64_t shmqi_os_start_time(pid_t pid);
+
+/* How many CPUs this thread may run on. */
+int shmqi_os_cpus(void);
+
+/* Sleep while *word == seen, at most timeout_ns. 0: woken or changed; -ETIMEDOUT; -EINTR. */
+int shmqi_os_futex_wait(const uint32_t *word, uint32_t seen, int64_t timeout_ns);
+
+/* Wake all who sleep on *word. */
+void shmqi_os_futex_wake(const uint32_t *word);
+
+/* Register this process for shmqi_os_barrier_all(). */
+int shmqi_os_barrier_register(void);
+
+/* A full fence on every CPU that runs a registered process. */
+int shmqi_os_barrier_all(void);
+
+/* Whether the effective user may act as the owner: is one of the two, or has CAP_SYS_ADMIN. */
+bool shmqi_os_may_control(uid_t owner, uid_t creator);
+
+/* Whether the effective capability is there (CAP_SYS_ADMIN, CAP_IPC_LOCK of <linux/capability.h>). */
+bool shmqi_os_capable(int capability);
+
+/* os_mem.c: pages --------------------------------------------------------------------------------------------------- */
+
+size_t shmqi_os_page_size(void);
+
+/* Round up to a multiple of `unit`, a power of two; 0 on overflow. */
+size_t shmqi_round_up(size_t bytes, size_t unit);
+
+/* Make every page of [base, base + bytes) present without changing its content. */
+int shmqi_os_populate(void *base, size_t bytes, bool writable);
+
+/* mlock(), and every page is resident afterwards. */
+int shmqi_os_lock_memory(void *base, size_t bytes);
+
+/* Bytes of [base, base + bytes) that are in RAM, or -1. Only true for an owner or writer of the object. */
+int64_t shmqi_os_resident(const void *base, size_t bytes);
+
+/* Bytes locked by this process, from /proc/self/status; 0 when it cannot be read. */
+uint64_t shmqi_os_locked_total(void);
+
+/* os_maps.c: what is mapped where ----------------------------------------------------------------------------------- */
+
+/* One line of /proc/PID/maps; `locked` only from smaps. */
+struct shmqi_vma {
+	uintptr_t start, end;
+	uint64_t offset;
+	unsigned major, minor;
+	uint64_t ino;
+	bool locked;
+};
+
+/* Call `each` for every mapping of process `pid` (0: this one); a result other than 0 ends the walk and is returned. */
+int shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma *, void *), void *arg);
+
+/*
+ * Unmap those pieces of [base, base + bytes) that still are the mapping made there: of the file that `like` is mapped from, at the
+ * file offset that their address tells. Returns how many pieces there were.
+ */
+int shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *like);
+
+/* Bytes of the object's mappings [base, base + bytes) of this process that are locked, or a negated errno. */
+int64_t shmqi_os_locked_here(const void *base, size_t bytes);
+
+/* Bytes of the file `inode` that process `pid` has locked, or a negated errno. */
+int64_t shmqi_os_locked_by(pid_t pid, struct shmqi_inode inode);
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "os.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysmacros.h>
+
+/* Parse "start-end perms offset major:minor inode path". */
+static bool
+parse_vma(const char *line, struct shmqi_vma *vma)
+{
+	unsigned long start, end, offset, ino;
+	unsigned major, minor;
+
+	if (sscanf(line, "%lx-%lx %*4s %lx %x:%x %lu", &start, &end, &offset, &major, &minor, &ino) != 6)
+		return false;
+	*vma = (struct shmqi_vma){ start, end, offset, major, minor, ino, false };
+	return true;
+}
+
+/* smaps tells the flags after the figures of a mapping, so a mapping is handed on when its VmFlags line has come. */
+static int
+walk(FILE *f, bool smaps, int (*each)(const struct shmqi_vma *, void *), void *arg)
+{
+	struct shmqi_vma vma = { 0 };
+	char *line = NULL;
+	size_t room = 0;
+	int result = 0;
+
+	while (result == 0 && getline(&line, &room, f) > 0) {
+		bool flags = strncmp(line, "VmFlags:", 8) == 0;
+		bool head = !flags && parse_vma(line, &vma);
+
+		if (flags)
+			vma.locked = strstr(line, " lo") != NULL;
+		if (smaps ? flags : head)
+			result = each(&vma, arg);
+	}
+	free(line);
+	return result;
+}
+
+int
+shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma *, void *), void *arg)
+{
+	char path[48];
+	FILE *f;
+	int result;
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, smaps ? "smaps" : "maps");
+	else
+		snprintf(path, sizeof(path), "/proc/self/%s", smaps ? "smaps" : "maps");
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	result = walk(f, smaps, each, arg);
+	fclose(f);
+	return result;
+}
+
+struct cut {
+	uintptr_t base, end, like;
+	uint64_t offset;
+	struct shmqi_vma model;		/* the mapping that holds `like` */
+	struct shmqi_vma piece[64];
+	int pieces;
+};
+
+static int
+find_model(const struct shmqi_vma *vma, void *arg)
+{
+	struct cut *cut = arg;
+
+	if (vma->start > cut->like || vma->end <= cut->like)
+		return 0;
+	cut->model = *vma;
+	return 1;
+}
+
+static bool
+is_piece(const struct cut *cut, const struct shmqi_vma *vma)
+{
+	return vma->start >= cut->base && vma->end <= cut->end && vma->ino == cut->model.ino && vma->major == cut->model.major &&
+	       vma->minor == cut->model.minor && vma->offset == cut->offset + (vma->start - cut->base);
+}
+
+static int
+gather(const struct shmqi_vma *vma, void *arg)
+{
+	struct cut *cut = arg;
+
+	if (is_piece(cut, vma))
+		cut->piece[cut->pieces++] = *vma;
+	return cut->pieces == 64;
+}
+
+int
+shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *like)
+{
+	struct cut cut = { .base = (uintptr_t)base, .end = (uintptr_t)base + bytes, .like = (uintptr_t)like, .offset = offset };
+	int pieces = 0, more;
+
+	if (shmqi_os_each_vma(0, false, find_model, &cut) != 1)
+		return munmap(base, bytes) == 0 ? 1 : 0;	/* no /proc: all of it is ours, as far as we can know */
+	do {
+		cut.pieces = 0;
+		more = shmqi_os_each_vma(0, false, gather, &cut);
+		for (int i = 0; i < cut.pieces; i++)
+			munmap((void *)cut.piece[i].start, cut.piece[i].end - cut.piece[i].start);
+		pieces += cut.pieces;
+	} while (more == 1);
+	return pieces;
+}
+
+struct locked {
+	uintptr_t base, end;
+	struct shmqi_inode inode;
+	int64_t bytes;
+};
+
+static int
+add_locked_here(const struct shmqi_vma *vma, void *arg)
+{
+	struct locked *sum = arg;
+
+	if (vma->locked && vma->start >= sum->base && vma->end <= sum->end)
+		sum->bytes += (int64_t)(vma->end - vma->start);
+	return vma->start >= sum->end;
+}
+
+int64_t
+shmqi_os_locked_here(const void *base, size_t bytes)
+{
+	struct locked sum = { .base = (uintptr_t)base, .end = (uintptr_t)base + bytes };
+	int err = shmqi_os_each_vma(0, true, add_locked_here, &sum);
+
+	return err < 0 ? err : sum.bytes;
+}
+
+static int
+add_locked_inode(const struct shmqi_vma *vma, void *arg)
+{
+	struct locked *sum = arg;
+
+	if (vma->locked && vma->ino == sum->inode.ino && vma->major == major(sum->inode.dev) && vma->minor == minor(sum->inode.dev))
+		sum->bytes += (int64_t)(vma->end - vma->start);
+	return 0;
+}
+
+int64_t
+shmqi_os_locked_by(pid_t pid, struct shmqi_inode inode)
+{
+	struct locked sum = { .inode = inode };
+	int err = shmqi_os_each_vma(pid, true, add_locked_inode, &sum);
+
+	return err < 0 ? err : sum.bytes;
+}

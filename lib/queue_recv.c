@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The consumer's calls. Each has a fast way that is shmq_hot_recv() and a slow one in a function of its own. */
+#include "queue.h"
+
+#include <errno.h>
+
+#define FAST(q) (((q)->hot.can & (SHMQ_CAN_RECV | SHMQ_CAN_SLOWLY)) == SHMQ_CAN_RECV)
+
+/* Find the next message, waiting if that is asked: its length, or why not. */
+static int64_t
+look(struct shmq *q, int64_t timeout_ns, struct shmq_slot **slot)
+{
+	for (;;) {
+		int64_t len = shmq_hot_look(&q->hot, slot);
+		int err;
+
+		if (len != -EAGAIN)
+			return len;
+		if (timeout_ns == 0)
+			return shmqi_queue_recv_nothing(q, false);
+		err = shmqi_queue_wait_message(q, timeout_ns);
+		if (err)
+			return err;
+	}
+}
+
+static void
+release(struct shmq *q, uint64_t count)
+{
+	shmq_spsc_release(&q->hot.ring, count);
+	shmqi_queue_released(q);
+}
+
+static __attribute__((noinline)) ssize_t
+recv_slowly(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
+{
+	struct shmq_slot *slot = NULL;
+	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
+
+	if (len == 0 && (timeout_ns < SHMQ_FOREVER || (!buf && size)))
+		len = -EINVAL;
+	if (len == 0)
+		len = look(q, timeout_ns, &slot);
+	else
+		return len;
+	if (len > (int64_t)size)
+		return -EMSGSIZE;
+	if (len < 0)
+		return len;
+	shmq_copy(buf, shmq_spsc_bytes(slot), (size_t)len);
+	release(q, 1);
+	return len;
+}
+
+ssize_t
+shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
+{
+	int64_t got;
+
+	if (unlikely(!q || !FAST(q) || timeout_ns < SHMQ_FOREVER || (!buf && size)))
+		return recv_slowly(q, buf, size, timeout_ns);
+	got = shmq_hot_recv(&q->hot, buf, size);
+	if (likely(got != -EAGAIN))
+		return got;
+	/* Relaxed: a flag that stays up. */
+	if (timeout_ns == 0 && !shmq_load_relaxed_u32(q->hot.removed))
+		return -EAGAIN;
+	return recv_slowly(q, buf, size, timeout_ns);
+}
+
+ssize_t
+shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeout_ns)
+{
+	struct shmq_slot *slot = NULL;
+	size_t got = 0;
+	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
+
+	if (len == 0 && (timeout_ns < SHMQ_FOREVER || (!v && n)))
+		len = -EINVAL;
+	if (len || n == 0)
+		return len;
+	len = look(q, timeout_ns, &slot);
+	while (len >= 0) {
+		if ((uint64_t)len > v[got].iov_len || (!v[got].iov_base && len)) {
+			len = v[got].iov_base ? -EMSGSIZE : -EINVAL;
+			break;
+		}
+		shmq_copy(v[got].iov_base, shmq_spsc_bytes(slot), (size_t)len);
+		v[got++].iov_len = (size_t)len;
+		if (got == n)
+			break;
+		len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head + got, &slot);
+	}
+	if (got)
+		release(q, got);
+	return got ? (ssize_t)got : len;
+}
+
+int
+shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns)
+{
+	struct shmq_slot *slot = NULL;
+	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
+
+	if (len == -EBUSY && msg) {	/* peeked already: the same message again */
+		*msg = (struct iovec){ shmq_spsc_bytes(q->peeked), q->peeked_bytes };
+		return 0;
+	}
+	if (len == 0 && (!msg || timeout_ns < SHMQ_FOREVER))
+		len = -EINVAL;
+	if (len == 0)
+		len = look(q, timeout_ns, &slot);
+	else
+		return (int)len;
+	if (len < 0)
+		return (int)len;
+	q->peeked = slot;
+	q->peeked_bytes = (size_t)len;
+	q->hot.can &= ~SHMQ_CAN_RECV;
+	*msg = (struct iovec){ shmq_spsc_bytes(slot), (size_t)len };
+	return 0;
+}
+
+int
+shmq_release(struct shmq *q, struct iovec *msg)
+{
+	if (!q)
+		return -EINVAL;
+	if (q->alive != QUEUE_ALIVE)
+		return -EBADF;
+	if (!msg || !q->peeked || msg->iov_base != shmq_spsc_bytes(q->peeked))
+		return -EINVAL;
+	q->peeked = NULL;
+	if (!q->failed)
+		q->hot.can |= SHMQ_CAN_RECV;
+	release(q, 1);
+	return 0;
+}

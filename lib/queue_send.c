@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* The producer's calls. Each has a fast way that is shmq_hot_send() and a slow one in a function of its own. */
+#include "queue.h"
+
+#include <errno.h>
+
+#define FAST(q) (((q)->hot.can & (SHMQ_CAN_SEND | SHMQ_CAN_SLOWLY)) == SHMQ_CAN_SEND)
+
+/* Claim a slot, waiting if that is asked. */
+static int
+claim(struct shmq *q, size_t len, int64_t timeout_ns, struct shmq_slot **slot)
+{
+	for (;;) {
+		int err = shmqi_queue_hung_up(q, SHMQ_CONSUMER, false) ? -EPIPE : shmq_hot_claim(&q->hot, len, slot);
+
+		if (err != -EAGAIN)
+			return err;
+		if (timeout_ns == 0)
+			return shmqi_queue_send_nothing(q, false);
+		err = shmqi_queue_wait_room(q, timeout_ns);
+		if (err)
+			return err;
+	}
+}
+
+static void
+publish(struct shmq *q, struct shmq_slot *slot, size_t len)
+{
+	shmq_spsc_publish(&q->hot.ring, slot, len);
+	shmqi_queue_published(q);
+}
+
+static __attribute__((noinline)) int
+send_slowly(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
+{
+	struct shmq_slot *slot = NULL;
+	int err = shmqi_queue_refuse(q, SHMQ_CAN_SEND);
+
+	if (err == 0 && (timeout_ns < SHMQ_FOREVER || (!msg && len)))
+		err = -EINVAL;
+	if (err == 0)
+		err = claim(q, len, timeout_ns, &slot);
+	if (err)
+		return err;
+	shmq_copy(shmq_spsc_bytes(slot), msg, len);
+	publish(q, slot, len);
+	return 0;
+}
+
+int
+shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
+{
+	int err;
+
+	if (unlikely(!q || !FAST(q) || timeout_ns < SHMQ_FOREVER || (!msg && len)))
+		return send_slowly(q, msg, len, timeout_ns);
+	err = shmq_hot_send(&q->hot, msg, len);
+	if (likely(err != -EAGAIN || timeout_ns == 0))
+		return err;
+	return send_slowly(q, msg, len, timeout_ns);
+}
+
+ssize_t
+shmq_send_batch(struct shmq *q, const struct iovec *v, size_t n, int64_t timeout_ns)
+{
+	struct shmq_slot *slot = NULL;
+	size_t sent = 0;
+	int err = shmqi_queue_refuse(q, SHMQ_CAN_SEND);
+
+	if (err == 0 && (timeout_ns < SHMQ_FOREVER || (!v && n)))
+		err = -EINVAL;
+	if (err || n == 0)
+		return err;
+	for (; sent < n; sent++) {
+		if (!v[sent].iov_base && v[sent].iov_len)
+			err = -EINVAL;
+		else if (sent == 0)
+			err = claim(q, v[sent].iov_len, timeout_ns, &slot);
+		else
+			err = shmq_hot_claim(&q->hot, v[sent].iov_len, &slot);
+		if (err)
+			break;
+		shmq_copy(shmq_spsc_bytes(slot), v[sent].iov_base, v[sent].iov_len);
+		shmq_spsc_publish(&q->hot.ring, slot, v[sent].iov_len);
+	}
+	if (sent)
+		shmqi_queue_published(q);
+	return sent ? (ssize_t)sent : err;
+}
+
+int
+shmq_reserve(struct shmq *q, struct iovec *slot, size_t len, int64_t timeout_ns)
+{
+	struct shmq_slot *room;
+	int err = shmqi_queue_refuse(q, SHMQ_CAN_SEND);
+
+	if (err == 0 && (!slot || timeout_ns < SHMQ_FOREVER))
+		err = -EINVAL;
+	if (err == 0)
+		err = claim(q, len, timeout_ns, &room);
+	if (err)
+		return err;
+	q->reserved = room;
+	q->reserved_bytes = len;
+	q->hot.can &= ~SHMQ_CAN_SEND;
+	*slot = (struct iovec){ shmq_spsc_bytes(room), len };
+	return 0;
+}
+
+/* Whether `slot` is the open reservation. */
+static int
+check_reserved(const struct shmq *q, const struct iovec *slot)
+{
+	if (!q)
+		return -EINVAL;
+	if (q->alive != QUEUE_ALIVE)
+		return -EBADF;
+	return slot && q->reserved && slot->iov_base == shmq_spsc_bytes(q->reserved) ? 0 : -EINVAL;
+}
+
+static void
+end_reservation(struct shmq *q)
+{
+	q->reserved = NULL;
+	if (!q->failed)
+		q->hot.can |= SHMQ_CAN_SEND;
+}
+
+int
+shmq_commit(struct shmq *q, struct iovec *slot)
+{
+	int err = check_reserved(q, slot);
+
+	if (err)
+		return err;
+	if (slot->iov_len > q->reserved_bytes)
+		return -EMSGSIZE;
+	publish(q, q->reserved, slot->iov_len);
+	end_reservation(q);
+	return 0;
+}
+
+int
+shmq_abort(struct shmq *q, struct iovec *slot)
+{
+	int err = check_reserved(q, slot);
+
+	if (err == 0)
+		end_reservation(q);
+	return err;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* What a call does when it cannot go on at once: refuse, tell that the peer or the queue is gone, or wait. */
+#include "queue.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+/* A handle that polls with timeout 0 asks the kernel about its peer once in so many empty calls. */
+#define POLLS_PER_PROBE 1024
+
+int
+shmqi_queue_refuse(const struct shmq *q, uint32_t need)
+{
+	unsigned role = need == SHMQ_CAN_SEND ? SHMQ_PRODUCER : SHMQ_CONSUMER;
+
+	if (!q)
+		return -EINVAL;
+	if (q->alive != QUEUE_ALIVE)
+		return -EBADF;
+	if (!(q->roles & role))
+		return -EINVAL;
+	if (q->failed)
+		return -EBADMSG;
+	return q->hot.can & need ? 0 : -EBUSY;
+}
+
+static bool
+object_unlinked(struct shmq *q)
+{
+	int spare = shmqi_seg_spare(q->seg);
+	struct shmid_ds ds;
+	struct stat st;
+
+	if (q->seg->shmid >= 0)
+		return shmctl(q->seg->shmid, IPC_STAT, &ds) == 0 && (ds.shm_perm.mode & SHMQ_DEST);
+	if (q->seg->address.backend == SHMQ_BACKEND_FD)
+		return false;
+	return spare >= 0 && fstat(spare, &st) == 0 && st.st_nlink == 0;
+}
+
+bool
+shmqi_queue_removed(struct shmq *q, bool probe)
+{
+	/* Relaxed: a flag that stays up. */
+	if (shmq_load_relaxed_u32(q->hot.removed))
+		return true;
+	return probe && object_unlinked(q);
+}
+
+bool
+shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe)
+{
+	bool producer = peer_role == SHMQ_PRODUCER;
+	const uint64_t *holder = producer ? &q->control->producer.holder : &q->control->consumer.holder;
+	int fd = probe ? shmqi_seg_spare(q->seg) : -1;
+	uint64_t generation;
+
+	if (!(q->roles & SHMQ_HANGUP) || !shmqi_role_vacant(holder, fd, probe, &generation))
+		return false;
+	return generation != (producer ? q->producers_known : q->consumers_known);
+}
+
+/* The end of the producers that came so far is reported once; a consumer that attaches later waits for new ones. */
+static void
+report_end(struct shmq *q)
+{
+	uint64_t generation;
+
+	(void)shmqi_role_owner(&q->control->producer.holder, &generation);
+	/* Relaxed: ours, no one else writes it while we are the consumer. */
+	shmq_store_relaxed_u64(&q->control->progress.ended, generation);
+}
+
+/*
+ * Who finds the queue removed, or its producer gone, looks once more: what was published before that is there now (ROLE), and
+ * is to be received first.
+ */
+int
+shmqi_queue_recv_nothing(struct shmq *q, bool probe)
+{
+	int err = -EAGAIN;
+
+	probe = probe || ++q->polls % POLLS_PER_PROBE == 0;
+	if (shmqi_queue_removed(q, probe && (q->roles & SHMQ_HANGUP)))
+		err = -EIDRM;
+	else if (shmqi_queue_hung_up(q, SHMQ_PRODUCER, probe))
+		err = -EPIPE;
+	if (err == -EAGAIN || shmq_spsc_readable(&q->hot.ring))
+		return -EAGAIN;
+	if (err == -EPIPE)
+		report_end(q);
+	return err;
+}
+
+int
+shmqi_queue_send_nothing(struct shmq *q, bool probe)
+{
+	probe = probe || ++q->polls % POLLS_PER_PROBE == 0;
+	if (shmqi_queue_removed(q, probe && (q->roles & SHMQ_HANGUP)))
+		return -EIDRM;
+	return shmqi_queue_hung_up(q, SHMQ_CONSUMER, probe) ? -EPIPE : -EAGAIN;
+}
+
+static bool
+message_ready(void *arg)
+{
+	return shmq_spsc_readable(&((struct shmq *)arg)->hot.ring);
+}
+
+static bool
+room_ready(void *arg)
+{
+	return shmq_spsc_writable(&((struct shmq *)arg)->hot.ring);
+}
+
+static int
+no_message_to_come(void *arg)
+{
+	struct shmq *q = arg;
+	int err;
+
+	if (shmqi_queue_removed(q, true))
+		return message_ready(q) ? 0 : -EIDRM;
+	err = shmqi_queue_recv_nothing(q, true);
+	return err == -EAGAIN ? 0 : err;
+}
+
+static int
+no_room_to_come(void *arg)
+{
+	struct shmq *q = arg;
+	int err = shmqi_queue_removed(q, true) ? -EIDRM : shmqi_queue_send_nothing(q, true);
+
+	return err == -EAGAIN ? 0 : err;
+}
+
+int
+shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns)
+{
+	struct shmqi_wait wait = { &q->control->receivers, message_ready, no_message_to_come, q };
+
+	return shmqi_wait(&q->wait, &wait, timeout_ns);
+}
+
+int
+shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns)
+{
+	struct shmqi_wait wait = { &q->control->senders, room_ready, no_room_to_come, q };
+
+	return shmqi_wait(&q->wait, &wait, timeout_ns);
+}
+
+void
+shmq_hot_wake_receivers(struct shmq_hot *hot)
+{
+	struct shmq *q = (struct shmq *)(void *)hot;
+
+	shmqi_wake(&q->control->receivers, &hot->woken_receivers);
+}
+
+void
+shmq_hot_wake_senders(struct shmq_hot *hot)
+{
+	struct shmq *q = (struct shmq *)(void *)hot;
+
+	shmqi_wake(&q->control->senders, &hot->woken_senders);
+}
+
+void
+shmqi_queue_published(struct shmq *q)
+{
+	if (q->fenced)
+		/* SLEEP, fence: no sleeper's membarrier reaches us. */
+		shmq_fence_seq_cst();
+	shmq_hot_published(&q->hot);
+}
+
+void
+shmqi_queue_released(struct shmq *q)
+{
+	if (q->fenced)
+		/* SLEEP, fence: no sleeper's membarrier reaches us. */
+		shmq_fence_seq_cst();
+	shmq_hot_released(&q->hot);
+}
+
+int
+shmq_hot_fail(struct shmq_hot *hot)
+{
+	struct shmq *q = (struct shmq *)(void *)hot;
+
+	q->failed = true;
+	hot->can = 0;
+	return -EBADMSG;
+}
+
+int
+shmq_port_bind(struct shmq_port *port, struct shmq *q, size_t hot_bytes, unsigned layout)
+{
+	if (!port || !q)
+		return -EINVAL;
+	if (hot_bytes != sizeof(struct shmq_hot) || layout != SHMQ_INLINE_LAYOUT)
+		return -EPROTONOSUPPORT;
+	if (q->alive != QUEUE_ALIVE)
+		return -EBADF;
+	if (q->roles & SHMQ_OBSERVER)
+		return -ENOTSUP;
+	port->hot = &q->hot;
+	port->q = q;
+	return 0;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* The public calls on an attached segment. */
+#include "seg.h"
+#include "table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#define ATTACH_FLAGS (SHM_RDONLY | SHM_RND | SHM_REMAP | SHM_EXEC | SHMQ_LOCK | SHMQ_POPULATE)
+
+static int
+take_anonymous(struct shmq_seg *seg, int fd, void *arg)
+{
+	(void)seg;
+	(void)arg;
+	return shmqi_lock_anonymous(fd);
+}
+
+int
+shmq_seg_attach_at(struct shmq_seg **out, const char *addr, void *at, unsigned flags)
+{
+	struct shmqi_attach_how how = { .at = at, .flags = flags, .take = take_anonymous };
+	struct shmqi_address a;
+	int err;
+
+	if (!out || (flags & ~(unsigned)ATTACH_FLAGS))
+		return -EINVAL;
+	err = shmqi_address_parse(&a, addr);
+	return err ? err : shmqi_seg_attach(out, &a, &how);
+}
+
+int
+shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags)
+{
+	return shmq_seg_attach_at(out, addr, NULL, flags);
+}
+
+int
+shmq_seg_detach(struct shmq_seg *seg)
+{
+	return seg ? shmqi_seg_release(seg, false) : -EINVAL;
+}
+
+int
+shmq_seg_detach_at(const void *base)
+{
+	struct shmq_seg *seg;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	seg = shmqi_table_at(base);
+	if (seg && seg->queue)
+		seg = NULL;	/* a queue's memory goes with its handle */
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return seg ? shmqi_seg_release(seg, true) : -EINVAL;
+}
+
+int
+shmq_seg_find(const void *inside, struct shmq_stat *st)
+{
+	if (!st)
+		return -EFAULT;
+	return st->size == sizeof(*st) ? shmqi_table_find(inside, st) : -EINVAL;
+}
+
+void *
+shmq_seg_base(const struct shmq_seg *seg)
+{
+	return seg ? seg->base : NULL;
+}
+
+size_t
+shmq_seg_size(const struct shmq_seg *seg)
+{
+	return seg ? seg->size : 0;
+}
+
+int
+shmq_seg_sync(struct shmq_seg *seg)
+{
+	if (!seg || seg->displaced)
+		return -EINVAL;
+	return msync(seg->base, seg->mapped_bytes, MS_SYNC) == 0 ? 0 : -errno;
+}
+
+/* Resize ------------------------------------------------------------------------------------------------------------- */
+
+/* Let the object have room for `size` bytes of data. */
+static int
+grow_object(struct shmq_seg *seg, size_t size)
+{
+	struct format_lifecycle *life = format_lifecycle(seg->object);
+	uint64_t wanted = seg->file_offset + shmqi_round_up(size, (size_t)seg->g.page_size);
+	struct stat st;
+	int fd = shmqi_seg_spare(seg), err = 0;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return -EINVAL;
+	if (wanted > (uint64_t)st.st_size) {
+		if (seg->address.backend == SHMQ_BACKEND_FD)
+			return -EINVAL;
+		if (!seg->writable)
+			return -EACCES;
+		err = shmqi_mmap_grow(fd, (uint64_t)st.st_size, wanted, seg->g.flags & SHMQ_SPARSE);
+	}
+	/* Relaxed: a later attach checks it against the object. It only grows. */
+	if (err == 0 && seg->writable && size > shmq_load_relaxed_u64(&life->segsz))
+		shmq_store_relaxed_u64(&life->segsz, size);
+	return err;
+}
+
+/* Enter the attach under its new range; the old entry goes once no look-up can see it. */
+static int
+enter_again(struct shmq_seg *seg)
+{
+	struct shmqi_entry *old = seg->entry;
+	struct shmq_stat st = { .size = sizeof(st) };
+	int err;
+
+	shmqi_stat_attach(&st, seg);
+	err = shmqi_table_add(&seg->entry, seg, seg->base, seg->mapped_bytes, &st);
+	if (err)
+		return err;
+	shmqi_table_remove(old);
+	shmqi_table_free(old);
+	return 0;
+}
+
+static int
+remap(struct shmq_seg *seg, size_t size)
+{
+	size_t bytes = shmqi_round_up(size, (size_t)seg->g.page_size);
+	size_t more = bytes > seg->mapped_bytes ? bytes - seg->mapped_bytes : 0;
+	void *base;
+	int err = more && seg->locked ? shmq_memlock(more, NULL) : 0;
+
+	if (err)
+		return err;
+	base = mremap(seg->base, seg->mapped_bytes, bytes, MREMAP_MAYMOVE);
+	if (base == MAP_FAILED)
+		return errno == EFAULT ? -EINVAL : errno == EAGAIN ? -ENOMEM : -errno;
+	seg->base = base;
+	seg->mapped_bytes = bytes;
+	seg->size = size;
+	if (more && seg->locked)
+		(void)shmqi_os_populate(base, bytes, !seg->read_only);
+	return enter_again(seg);
+}
+
+int
+shmq_seg_resize(struct shmq_seg *seg, size_t size)
+{
+	int err = 0;
+
+	if (!seg || seg->displaced || size == 0 || size > PTRDIFF_MAX / 2)
+		return -EINVAL;
+	if (seg->g.kind != SHMQ_SEGMENT)
+		return -ENOTSUP;
+	if (seg->shmid >= 0 && size > seg->g.segsz)
+		return -EINVAL;
+	if (seg->shmid < 0)
+		err = grow_object(seg, size);
+	return err ? err : remap(seg, size);
+}

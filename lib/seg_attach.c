@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Attach and detach. */
+#include "seg.h"
+#include "table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RACES_MAX 100	/* attaches that met a removal under way */
+
+pthread_mutex_t shmqi_seg_mutex = PTHREAD_MUTEX_INITIALIZER;
+struct shmq_seg *shmqi_seg_first;
+
+int
+shmqi_seg_spare(struct shmq_seg *seg)
+{
+	struct shmqi_object o;
+
+	if (seg->spare < 0 || shmqi_os_fd_is(seg->spare, seg->inode))
+		return seg->spare;
+	seg->spare = -1;	/* the program closed it, or it is another file's number now */
+	if (seg->shmid >= 0 || seg->backend->open(&o, &seg->address, seg->writable ? OPEN_WRITE : OPEN_READ) != 0)
+		return -1;
+	if (shmqi_inode_same(o.inode, seg->inode)) {
+		seg->spare = o.spare;
+		o.spare = -1;
+	}
+	shmqi_object_close(&o);
+	return seg->spare;
+}
+
+void
+shmqi_seg_touch(struct shmq_seg *seg, bool detach)
+{
+	struct format_lifecycle *life;
+
+	if (!seg->object || !seg->writable)
+		return;
+	life = format_lifecycle(seg->object);
+	/* Relaxed: a diagnosis, each word alone. */
+	shmq_store_relaxed_u64(detach ? &life->dtime_s : &life->atime_s, (uint64_t)shmqi_os_wall_s());
+	shmq_store_relaxed_u32(&life->lpid, (uint32_t)getpid());
+}
+
+/* The protection, or -EACCES. */
+static int
+protection(const struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	int prot = PROT_READ;
+
+	if (!(how->flags & SHM_RDONLY) && !how->observer)
+		prot |= PROT_WRITE;
+	if (how->flags & SHM_EXEC)
+		prot |= PROT_EXEC;
+	if ((prot & PROT_WRITE) && !seg->writable)
+		return -EACCES;
+	if ((prot & PROT_EXEC) && faccessat(seg->spare, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0 &&
+	    !shmqi_os_capable(CAP_IPC_OWNER))
+		return -EACCES;
+	return prot;
+}
+
+/* Where shmat() would put it: -EINVAL for an address it would not take. */
+static int
+place(const struct shmqi_attach_how *how, size_t page_size, uintptr_t *at, int *flags)
+{
+	*at = (uintptr_t)how->at;
+	*flags = MAP_SHARED;
+	if (*at & (page_size - 1)) {
+		if (!(how->flags & SHM_RND))
+			return -EINVAL;
+		*at &= ~(uintptr_t)(page_size - 1);
+	}
+	if (*at)
+		*flags |= how->flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+	else if (how->flags & SHM_REMAP)
+		return -EINVAL;
+	return 0;
+}
+
+static int
+map_error(int err)
+{
+	return err == EEXIST ? -EINVAL : -err;
+}
+
+int
+shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	int prot = protection(seg, how), flags, err;
+	uintptr_t at;
+	void *base;
+
+	if (prot < 0)
+		return prot;
+	err = place(how, (size_t)seg->g.page_size, &at, &flags);
+	if (err)
+		return err;
+	base = mmap((void *)at, seg->mapped_bytes, prot, flags, seg->spare, (off_t)seg->file_offset);
+	if (base == MAP_FAILED)
+		return map_error(errno);
+	seg->base = base;
+	seg->read_only = !(prot & PROT_WRITE);
+	return 0;
+}
+
+/* Lock if this attach, or the segment, asks for it; never degrade. */
+int
+shmqi_seg_settle(struct shmq_seg *seg, unsigned flags)
+{
+	bool promised = seg->object && shmq_load_relaxed_u32(&format_lifecycle(seg->object)->lock);
+	bool lock = promised || (flags & SHMQ_LOCK);
+	int err;
+
+	if (!lock && !((flags | seg->g.flags) & SHMQ_POPULATE))
+		return 0;
+	err = lock ? shmq_memlock(seg->mapped_bytes, NULL) : 0;
+	if (err == 0)
+		err = shmqi_os_populate(seg->base, seg->mapped_bytes, !seg->read_only);
+	if (err == 0 && lock)
+		err = shmqi_os_lock_memory(seg->base, seg->mapped_bytes);
+	seg->locked = lock && err == 0;
+	return err;
+}
+
+/* What the segment is now: a resize may have grown it since it was created. */
+static int
+measure(struct shmq_seg *seg, const struct shmqi_object *o)
+{
+	uint64_t now = seg->g.segsz;
+
+	if (!seg->queue && seg->g.kind == SHMQ_SEGMENT) {
+		seg->file_offset = seg->g.data_offset;
+		/* Relaxed: any value is checked against the object. */
+		now = shmq_load_relaxed_u64(&format_lifecycle(seg->object)->segsz);
+	}
+	if (now < 1 || now > o->bytes || seg->file_offset > o->bytes - now)
+		return -EBADMSG;
+	seg->size = (size_t)now;
+	seg->mapped_bytes = shmqi_round_up(seg->size, (size_t)seg->g.page_size);
+	return 0;
+}
+
+/* Map the metadata, or the whole of a queue, and check it. The lock will be on this mapping's description. */
+static int
+map_object(struct shmq_seg *seg, const struct shmqi_object *o, bool writable)
+{
+	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+
+	if (o->bytes < 2 * FORMAT_PAGE)
+		return -EPROTONOSUPPORT;
+	seg->object_bytes = seg->queue ? (size_t)o->bytes : shmqi_format_meta_bytes(o->page_size);
+	seg->object_bytes = shmqi_round_up(seg->object_bytes, o->page_size);
+	seg->object = mmap(NULL, seg->object_bytes, prot, MAP_SHARED, o->fd, 0);
+	if (seg->object == MAP_FAILED) {
+		seg->object = NULL;
+		return -errno;
+	}
+	seg->keeper = seg->object;
+	seg->keeper_bytes = seg->object_bytes;
+	if (madvise(seg->object, seg->object_bytes, MADV_DONTFORK) != 0)
+		return -errno;
+	return shmqi_format_check(seg->object, o->bytes, &seg->header, &seg->g);
+}
+
+/* After our lock is taken: is this still what the address names? -ESTALE: no, look again. */
+static int
+still_there(const struct shmq_seg *seg, const struct shmqi_object *o)
+{
+	bool removed = shmq_load_relaxed_u32(&format_lifecycle(seg->object)->removed);
+
+	if (seg->address.backend == SHMQ_BACKEND_FD)
+		/* as by shmid: a marked segment can be attached while it lives; the one attach counted may be ours */
+		return removed && shmqi_lock_count(seg->spare) <= 1 ? -EIDRM : 0;
+	return removed || !seg->backend->current(o, &seg->address) ? -ESTALE : 0;
+}
+
+static int
+attach_object(struct shmq_seg *seg, struct shmqi_object *o, const struct shmqi_attach_how *how)
+{
+	int err = map_object(seg, o, o->writable && !how->observer);
+
+	if (err)
+		return err;
+	if (seg->queue && seg->g.kind == SHMQ_SEGMENT)
+		return -EINVAL;
+	if (seg->g.page_size != o->page_size)
+		return -EBADMSG;
+	err = how->take(seg, o->fd, how->arg);
+	if (err == 0)
+		err = still_there(seg, o);
+	if (err == 0)
+		err = measure(seg, o);
+	if (err)
+		return err;
+	if (!seg->queue)
+		return shmqi_seg_map_data(seg, how);
+	seg->base = seg->object;
+	seg->read_only = how->observer;
+	return how->observer || o->writable ? 0 : -EACCES;
+}
+
+static int
+attach_mmap(struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	bool read_only = how->observer || (how->flags & SHM_RDONLY);
+	enum shmqi_access access = how->observer ? OPEN_READ : read_only ? OPEN_ANY : OPEN_WRITE;
+	struct shmqi_object o;
+	int err = seg->backend->open(&o, &seg->address, access);
+
+	if (err)
+		return err;
+	seg->inode = o.inode;
+	seg->spare = o.spare;
+	seg->writable = o.writable && !how->observer;
+	o.spare = -1;
+	err = attach_object(seg, &o, how);
+	shmqi_object_close(&o);
+	return err;
+}
+
+/* Undo whatever an attach has done; the lock goes with the keeper. */
+static void
+unmap(struct shmq_seg *seg)
+{
+	if (seg->base && seg->base != seg->object && seg->shmid < 0)
+		munmap(seg->base, seg->mapped_bytes);
+	if (seg->shmid >= 0 && seg->base)
+		shmdt(seg->base);
+	else if (seg->object)
+		munmap(seg->object, seg->object_bytes);
+	if (seg->keeper && seg->keeper != seg->object)
+		munmap(seg->keeper, seg->keeper_bytes);
+	if (seg->spare >= 0 && shmqi_os_fd_is(seg->spare, seg->inode))
+		close(seg->spare);
+	seg->base = seg->object = seg->keeper = NULL;
+	seg->spare = -1;
+}
+
+static void
+link_in(struct shmq_seg *seg)
+{
+	seg->next = shmqi_seg_first;
+	seg->link = &shmqi_seg_first;
+	if (seg->next)
+		seg->next->link = &seg->next;
+	shmqi_seg_first = seg;
+}
+
+static void
+link_out(struct shmq_seg *seg)
+{
+	*seg->link = seg->next;
+	if (seg->next)
+		seg->next->link = seg->link;
+}
+
+/* The part that a fork must not fall into: a descriptor that holds our lock is open. */
+static int
+attach_locked(struct shmq_seg *seg, const struct shmqi_attach_how *how)
+{
+	bool sysv = seg->address.backend == SHMQ_BACKEND_SYSV;
+	int err, races = 0;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	do {
+		err = sysv ? shmqi_seg_attach_sysv(seg, how) : attach_mmap(seg, how);
+		if (err)
+			unmap(seg);
+	} while (err == -ESTALE && ++races < RACES_MAX);
+	if (err == 0) {
+		link_in(seg);
+		if (how->flags & SHM_REMAP)
+			shmqi_seg_displace(seg);
+	}
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return err == -ESTALE ? -ENOENT : err;
+}
+
+static int
+announce(struct shmq_seg *seg)
+{
+	struct shmq_stat st = { .size = sizeof(st) };
+
+	shmqi_stat_attach(&st, seg);
+	return shmqi_table_add(&seg->entry, seg, seg->base, seg->mapped_bytes, &st);
+}
+
+int
+shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a, const struct shmqi_attach_how *how)
+{
+	struct shmq_seg *seg = calloc(1, sizeof(*seg));
+	int err;
+
+	if (!seg)
+		return -ENOMEM;
+	*seg = (struct shmq_seg){ .backend = shmqi_backend_of(a), .address = *a, .spare = -1, .shmid = -1, .queue = how->queue };
+	err = attach_locked(seg, how);
+	if (err) {
+		free(seg);
+		return err;
+	}
+	err = shmqi_seg_settle(seg, how->flags);
+	if (err == 0)
+		err = announce(seg);
+	if (err) {
+		shmqi_seg_release(seg, false);
+		return err;
+	}
+	shmqi_seg_touch(seg, false);
+	*out = seg;
+	return 0;
+}
+
+void
+shmqi_seg_displace(struct shmq_seg *seg)
+{
+	uintptr_t from = (uintptr_t)seg->base, to = from + seg->mapped_bytes;
+
+	for (struct shmq_seg *old = shmqi_seg_first; old; old = old->next) {
+		uintptr_t base = (uintptr_t)old->base;
+
+		if (old == seg || old->displaced || !old->entry || base < from || base + old->mapped_bytes > to)
+			continue;
+		shmqi_table_remove(old->entry);
+		old->displaced = true;
+		old->base = NULL;
+		if (old->shmid < 0) {
+			munmap(old->object, old->object_bytes);
+			old->object = old->keeper = NULL;
+		}
+	}
+}
+
+/* Unmap what is left of the user's memory: 0 when nothing of it is there any more. */
+static int
+unmap_user_memory(struct shmq_seg *seg)
+{
+	if (seg->displaced)
+		return 0;
+	if (seg->shmid >= 0)
+		return shmdt(seg->base) == 0;
+	if (seg->base == seg->object)
+		return 1;
+	return shmqi_os_unmap_pieces(seg->base, seg->mapped_bytes, seg->file_offset, seg->object);
+}
+
+int
+shmqi_seg_release(struct shmq_seg *seg, bool by_address)
+{
+	struct shmqi_entry *entry = seg->entry;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	if (unmap_user_memory(seg) == 0 && by_address) {
+		pthread_mutex_unlock(&shmqi_seg_mutex);
+		return -EINVAL;
+	}
+	if (seg->base != seg->object || seg->shmid >= 0)
+		seg->base = NULL;
+	if (seg->shmid >= 0)
+		seg->object = NULL;
+	shmqi_seg_touch(seg, true);
+	link_out(seg);
+	if (entry && !seg->displaced)
+		shmqi_table_remove(entry);
+	unmap(seg);
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	if (entry)
+		shmqi_table_free(entry);
+	free(seg);
+	return 0;
+}

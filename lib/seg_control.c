@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* set, remove, lock, unlock: the lifecycle by address. */
+#include "seg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* An mmap object, open and mapped for a change of its lifecycle. */
+struct control {
+	struct shmqi_address a;
+	const struct shmqi_backend *backend;
+	struct shmqi_object o;
+	struct format_header header;
+	struct shmqi_geometry g;
+	void *object;
+	size_t bytes;
+	struct stat st;
+};
+
+static void
+end(struct control *c)
+{
+	if (c->object)
+		munmap(c->object, c->bytes);
+	shmqi_object_close(&c->o);
+}
+
+/* How deep to look before a change: a removal goes on with a damaged segment, as long as it is ours. */
+static int
+check(struct control *c, bool damaged_too)
+{
+	int err = shmqi_format_check(c->object, c->o.bytes, &c->header, &c->g);
+
+	return err == -EBADMSG && damaged_too ? 0 : err;
+}
+
+static int
+begin(struct control *c, bool damaged_too)
+{
+	int err = c->backend->open(&c->o, &c->a, OPEN_ANY);
+
+	c->object = NULL;
+	c->bytes = shmqi_format_meta_bytes(shmqi_os_page_size());
+	if (err)
+		return err;
+	if (fstat(c->o.fd, &c->st) != 0)
+		err = -errno;
+	else if (c->o.bytes < 2 * FORMAT_PAGE)
+		err = -EPROTONOSUPPORT;
+	if (err == 0) {
+		c->bytes = shmqi_format_meta_bytes(c->o.page_size);
+		c->object = mmap(NULL, c->bytes, PROT_READ | (c->o.writable ? PROT_WRITE : 0), MAP_SHARED, c->o.fd, 0);
+		if (c->object == MAP_FAILED) {
+			c->object = NULL;
+			err = -errno;
+		}
+	}
+	if (err == 0)
+		err = check(c, damaged_too);
+	if (err == 0 && c->a.backend == SHMQ_BACKEND_FD && shmq_load_relaxed_u32(&format_lifecycle(c->object)->removed) &&
+	    shmqi_lock_count(c->o.fd) == 0)
+		err = -EIDRM;
+	if (err)
+		end(c);
+	return err;
+}
+
+static void
+changed(struct control *c)
+{
+	if (c->o.writable)
+		shmq_store_relaxed_u64(&format_lifecycle(c->object)->ctime_s, (uint64_t)shmqi_os_wall_s());
+}
+
+/* set ---------------------------------------------------------------------------------------------------------------- */
+
+static int
+change_inode(int fd, const struct shmq_perm *perm)
+{
+	if ((perm->uid != (uid_t)-1 || perm->gid != (gid_t)-1) && fchown(fd, perm->uid, perm->gid) != 0)
+		return -errno;
+	if (perm->mode != (mode_t)-1 && fchmod(fd, perm->mode & 0777) != 0)
+		return -errno;
+	return 0;
+}
+
+static int
+set_mmap(struct control *c, const struct shmq_perm *perm)
+{
+	int err = begin(c, false);
+
+	if (err)
+		return err;
+	if (!shmqi_os_may_control(c->st.st_uid, c->header.cuid))
+		err = -EPERM;
+	else
+		err = change_inode(c->o.fd, perm);
+	if (err == 0)
+		changed(c);
+	end(c);
+	return err;
+}
+
+static void
+set_side(int id, const struct shmq_perm *perm)
+{
+	char path[SIDE_ROOM];
+	int fd;
+
+	if (shmqi_side_find(id, path) != 1)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0) {
+		(void)change_inode(fd, perm);
+		close(fd);
+	}
+}
+
+/* IPC_SET sets all three, so what is to stay is asked for first. */
+static int
+set_sysv(const struct shmqi_address *a, const struct shmq_perm *perm)
+{
+	int id = shmqi_sysv_id(a);
+	struct shmid_ds ds;
+	bool all = perm->uid != (uid_t)-1 && perm->gid != (gid_t)-1 && perm->mode != (mode_t)-1;
+
+	if (id < 0)
+		return id;
+	if (shmctl(id, IPC_STAT, &ds) != 0 && !(all && errno == EACCES))
+		return -errno;
+	if (perm->uid != (uid_t)-1)
+		ds.shm_perm.uid = perm->uid;
+	if (perm->gid != (gid_t)-1)
+		ds.shm_perm.gid = perm->gid;
+	if (perm->mode != (mode_t)-1)
+		ds.shm_perm.mode = perm->mode & 0777;
+	if (shmctl(id, IPC_SET, &ds) != 0)
+		return -errno;
+	set_side(id, perm);
+	return 0;
+}
+
+int
+shmq_set(const char *addr, const struct shmq_perm *perm)
+{
+	struct control c;
+	int err = shmqi_address_parse(&c.a, addr);
+
+	if (err)
+		return err;
+	if (!perm)
+		return -EFAULT;
+	if (perm->size != sizeof(*perm))
+		return -EINVAL;
+	c.backend = shmqi_backend_of(&c.a);
+	return c.a.backend == SHMQ_BACKEND_SYSV ? set_sysv(&c.a, perm) : set_mmap(&c, perm);
+}
+
+/* remove ------------------------------------------------------------------------------------------------------------- */
+
+/* Tell those attached: senders look at the word, sleepers are woken (their slices would see it, too). */
+static void
+mark(void *object, const struct shmqi_geometry *g)
+{
+	/* Relaxed: nothing is carried but the word itself. */
+	shmq_store_relaxed_u32(&format_lifecycle(object)->removed, 1);
+	if (g->kind >= 0)
+		shmqi_queue_wake_everybody(object, g);
+}
+
+/* Under the removal byte nobody else unlinks this name, and our inode cannot come back under it. */
+static int
+remove_marked(struct control *c)
+{
+	int err = shmqi_os_lock_byte_wait(c->o.fd, FORMAT_LOCK_REMOVAL);
+
+	if (err)
+		return err;
+	if (!c->backend->current(&c->o, &c->a))
+		return -ENOENT;
+	return c->backend->unlink(&c->o, &c->a);
+}
+
+/* The sleepers' words are past the metadata: map the whole for those. */
+static void
+mark_all(struct control *c)
+{
+	size_t bytes = shmqi_round_up((size_t)c->o.bytes, c->o.page_size);
+	struct shmqi_geometry g = c->g;
+	void *all = MAP_FAILED;
+
+	if (g.kind >= 0 && g.total_bytes && g.total_bytes <= c->o.bytes)
+		all = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, c->o.fd, 0);
+	if (all == MAP_FAILED)
+		g.kind = SHMQ_SEGMENT;
+	mark(all == MAP_FAILED ? c->object : all, &g);
+	if (all != MAP_FAILED)
+		munmap(all, bytes);
+}
+
+static int
+remove_mmap(struct control *c)
+{
+	int err;
+
+	c->g = (struct shmqi_geometry){ .kind = SHMQ_SEGMENT };
+	err = begin(c, true);
+	if (err)
+		return err;
+	if (!shmqi_os_may_control(c->st.st_uid, c->header.cuid))
+		err = -EPERM;
+	else if (!c->o.writable)
+		err = -EACCES;
+	if (err == 0) {
+		mark_all(c);
+		changed(c);
+		err = remove_marked(c);
+	}
+	end(c);
+	return err;
+}
+
+/* A queue's participants learn of the removal from its memory; the kernel does the rest. */
+static int
+remove_sysv(const struct shmqi_address *a)
+{
+	struct format_header header;
+	struct shmqi_geometry g;
+	char path[SIDE_ROOM];
+	struct shmid_ds ds;
+	int id = shmqi_sysv_id(a);
+	void *object;
+	bool side;
+
+	if (id < 0)
+		return id;
+	side = shmqi_side_find(id, path) == 1;
+	object = side && shmctl(id, IPC_STAT, &ds) == 0 && shmqi_os_may_control(ds.shm_perm.uid, ds.shm_perm.cuid) ? shmat(id, NULL, 0)
+														     : (void *)-1;
+	if (shmctl(id, IPC_RMID, NULL) != 0) {
+		int err = -errno;
+
+		if (object != (void *)-1)
+			shmdt(object);
+		return err;
+	}
+	if (object != (void *)-1) {
+		if (shmqi_format_check(object, ds.shm_segsz, &header, &g) == 0)
+			mark(object, &g);
+		shmdt(object);
+	}
+	if (side)
+		unlink(path);
+	return 0;
+}
+
+int
+shmq_remove(const char *addr)
+{
+	struct control c;
+	int err = shmqi_address_parse(&c.a, addr);
+
+	if (err)
+		return err;
+	c.backend = shmqi_backend_of(&c.a);
+	return c.a.backend == SHMQ_BACKEND_SYSV ? remove_sysv(&c.a) : remove_mmap(&c);
+}
+
+/* lock, unlock ------------------------------------------------------------------------------------------------------- */
+
+/* Lock or unlock the attaches that this process has. */
+static int
+settle_own(struct shmqi_inode inode, bool lock)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	for (struct shmq_seg *seg = shmqi_seg_first; seg && err == 0; seg = seg->next) {
+		if (!seg->base || seg->shmid >= 0 || !shmqi_inode_same(seg->inode, inode))
+			continue;
+		if (lock)
+			err = shmqi_seg_settle(seg, SHMQ_LOCK);
+		else
+			seg->locked = munlock(seg->base, seg->mapped_bytes) != 0;
+	}
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return err;
+}
+
+/* As SHM_LOCK: with CAP_IPC_LOCK anybody; else the owner or creator, and for a lock only with a limit that is not 0. */
+static int
+may_lock(const struct control *c, bool lock)
+{
+	struct rlimit limit;
+
+	if (shmqi_os_capable(CAP_IPC_LOCK))
+		return 0;
+	if (geteuid() != c->st.st_uid && geteuid() != c->header.cuid)
+		return -EPERM;
+	return lock && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == 0 ? -EPERM : 0;
+}
+
+static int
+lock_mmap(struct control *c, bool lock)
+{
+	int err = begin(c, false);
+
+	if (err)
+		return err;
+	err = may_lock(c, lock);
+	if (err == 0 && !c->o.writable)
+		err = -EACCES;
+	if (err == 0 && lock && c->g.page_size == shmqi_os_page_size())
+		err = shmq_memlock((size_t)(c->g.total_bytes - (c->g.kind == SHMQ_SEGMENT ? c->g.data_offset : 0)), NULL);
+	if (err == 0)
+		err = settle_own(c->o.inode, lock);
+	if (err == 0)
+		/* Relaxed: read by each later attach, alone. */
+		shmq_store_relaxed_u32(&format_lifecycle(c->object)->lock, lock);
+	end(c);
+	return err;
+}
+
+static int
+lock_or_unlock(const char *addr, bool lock)
+{
+	struct control c;
+	int id, err = shmqi_address_parse(&c.a, addr);
+
+	if (err)
+		return err;
+	c.backend = shmqi_backend_of(&c.a);
+	if (c.a.backend != SHMQ_BACKEND_SYSV)
+		return lock_mmap(&c, lock);
+	id = shmqi_sysv_id(&c.a);
+	if (id < 0)
+		return id;
+	return shmctl(id, lock ? SHM_LOCK : SHM_UNLOCK, NULL) == 0 ? 0 : -errno;
+}
+
+int
+shmq_lock(const char *addr)
+{
+	return lock_or_unlock(addr, true);
+}
+
+int
+shmq_unlock(const char *addr)
+{
+	return lock_or_unlock(addr, false);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* stat: what the kernel knows of an object, what its metadata says, and what its locks tell. */
+#include "seg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int
+shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user)
+{
+	if (!user)
+		return -EFAULT;
+	if (user->size != sizeof(*work))
+		return -EINVAL;
+	*work = (struct shmq_stat){
+		.size = sizeof(*work),
+		.id = -1,
+		.nattch = -1,
+		.resident_bytes = -1,
+		.locked_bytes = -1,
+		.lock_needed_bytes = -1,
+		.kind = SHMQ_SEGMENT,
+	};
+	return 0;
+}
+
+void
+shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work)
+{
+	*user = *work;
+}
+
+static void
+fill_header(struct shmq_stat *st, const struct format_header *header, const struct shmqi_geometry *g)
+{
+	uint16_t seq;
+
+	memcpy(&seq, header->uuid, sizeof(seq));
+	st->seq = seq & 0x7fff;
+	st->key = header->key;
+	st->cuid = header->cuid;
+	st->cgid = header->cgid;
+	st->cpid = header->cpid;
+	st->segsz = (size_t)g->segsz;
+	st->page_size = (size_t)g->page_size;
+	st->kind = g->kind;
+	st->capacity = (size_t)g->capacity;
+	st->msg_max = (size_t)g->msg_max;
+	st->lock_needed_bytes = (int64_t)(g->total_bytes - (g->kind == SHMQ_SEGMENT ? g->data_offset : 0));
+}
+
+/* The words of the lifecycle page that an mmap backend keeps itself. */
+static void
+fill_lifecycle(struct shmq_stat *st, const struct format_lifecycle *life)
+{
+	uint64_t segsz = shmq_load_relaxed_u64(&life->segsz);
+
+	st->atime = (int64_t)shmq_load_relaxed_u64(&life->atime_s);
+	st->dtime = (int64_t)shmq_load_relaxed_u64(&life->dtime_s);
+	st->ctime = (int64_t)shmq_load_relaxed_u64(&life->ctime_s);
+	st->lpid = (pid_t)shmq_load_relaxed_u32(&life->lpid);
+	if (st->kind == SHMQ_SEGMENT && segsz)
+		st->segsz = (size_t)segsz;
+	if (shmq_load_relaxed_u32(&life->removed)) {
+		st->mode |= SHMQ_DEST;
+		st->key = 0;
+	}
+	if (shmq_load_relaxed_u32(&life->lock))
+		st->mode |= SHMQ_LOCKED;
+}
+
+static void
+fill_inode(struct shmq_stat *st, int fd)
+{
+	struct stat inode;
+
+	if (fd < 0 || fstat(fd, &inode) != 0)
+		return;
+	st->uid = inode.st_uid;
+	st->gid = inode.st_gid;
+	st->mode |= inode.st_mode & 0777;
+	st->nattch = shmqi_lock_count(fd);
+}
+
+/* mincore() tells the truth to an owner or writer only. */
+static bool
+may_ask_resident(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	return st.st_uid == geteuid() || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+}
+
+static int64_t
+resident_of_file(int fd, uint64_t bytes)
+{
+	int64_t resident;
+	void *all;
+
+	if (fd < 0 || !may_ask_resident(fd))
+		return -1;
+	all = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (all == MAP_FAILED)
+		return -1;
+	resident = shmqi_os_resident(all, (size_t)bytes);
+	munmap(all, (size_t)bytes);
+	return resident;
+}
+
+/* What the participants named in the table have locked, the most of any: they all map the whole. Checked by inode, so never wrong. */
+static int64_t
+locked_by_participants(const void *object, const struct shmqi_geometry *g, struct shmqi_inode inode)
+{
+	const struct format_participant *entries = format_participants((void *)(uintptr_t)object);
+	int64_t most = -1;
+
+	for (unsigned i = 0; g->kind >= 0 && i < g->participants; i++) {
+		pid_t pid = (pid_t)shmq_load_relaxed_u32(&entries[i].pid);
+		bool used = shmq_load_relaxed_u64(&entries[i].state) & 0xffff;
+		int64_t locked = used && pid > 0 ? shmqi_os_locked_by(pid, inode) : -1;
+
+		most = locked > most ? locked : most;
+	}
+	return most;
+}
+
+/* The most that any attach of this process to the inode has locked. */
+static int64_t
+locked_in_this_process(struct shmqi_inode inode)
+{
+	int64_t most = -1;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	for (struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
+		int64_t locked = -1;
+
+		if (seg->base && seg->shmid < 0 && shmqi_inode_same(seg->inode, inode))
+			locked = shmqi_os_locked_here(seg->base, seg->mapped_bytes);
+		most = locked > most ? locked : most;
+	}
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return most;
+}
+
+/* `seg`: an attach of this process to ask, or NULL for all it has. */
+static int64_t
+locked_of_file(const void *object, const struct shmqi_geometry *g, struct shmqi_inode inode, const struct shmq_seg *seg)
+{
+	int64_t here, there;
+
+	if (g->page_size != shmqi_os_page_size())	/* huge pages are never paged out */
+		return (int64_t)g->total_bytes;
+	here = seg ? shmqi_os_locked_here(seg->base, seg->mapped_bytes) : locked_in_this_process(inode);
+	there = seg ? -1 : locked_by_participants(object, g, inode);
+	return here > there ? here : there;
+}
+
+/* An object with metadata: open as `fd`, mapped at `object`; `seg` is the attach it is seen through, if any. */
+static void
+fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_geometry *g, const struct shmq_seg *seg)
+{
+	struct stat inode;
+
+	fill_inode(st, fd);
+	fill_lifecycle(st, format_lifecycle((void *)(uintptr_t)object));
+	if (fd >= 0 && fstat(fd, &inode) == 0) {
+		st->resident_bytes = resident_of_file(fd, (uint64_t)inode.st_size);
+		st->locked_bytes = locked_of_file(object, g, (struct shmqi_inode){ inode.st_dev, inode.st_ino }, seg);
+	}
+	if (g->kind >= 0)
+		shmqi_queue_stat(st, g, object, fd);
+}
+
+/* SysV ------------------------------------------------------------------------------------------------------------- */
+
+/* /proc/sysvipc/shm tells each segment's resident bytes. */
+static int64_t
+sysv_resident(int id)
+{
+	FILE *f = fopen("/proc/sysvipc/shm", "re");
+	int64_t resident = -1;
+	char line[512];
+	long rss;
+	int found;
+
+	if (!f)
+		return -1;
+	while (resident < 0 && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld", &found, &rss) == 2 && found == id)
+			resident = rss;
+	fclose(f);
+	return resident;
+}
+
+static void
+fill_sysv(struct shmq_stat *st, int id, const struct shmid_ds *ds)
+{
+	st->backend = SHMQ_BACKEND_SYSV;
+	st->id = id;
+	st->key = ds->shm_perm.__key;
+	st->uid = ds->shm_perm.uid;
+	st->gid = ds->shm_perm.gid;
+	st->cuid = ds->shm_perm.cuid;
+	st->cgid = ds->shm_perm.cgid;
+	st->mode = ds->shm_perm.mode;
+	st->seq = ds->shm_perm.__seq;
+	st->segsz = ds->shm_segsz;
+	st->atime = ds->shm_atime;
+	st->dtime = ds->shm_dtime;
+	st->ctime = ds->shm_ctime;
+	st->cpid = ds->shm_cpid;
+	st->lpid = ds->shm_lpid;
+	st->nattch = (int64_t)ds->shm_nattch;
+	st->page_size = shmqi_os_page_size();
+	st->resident_bytes = sysv_resident(id);
+	st->lock_needed_bytes = (int64_t)shmqi_round_up(ds->shm_segsz, st->page_size);
+	if (st->mode & SHMQ_LOCKED)
+		st->locked_bytes = st->resident_bytes;
+}
+
+/* The figures of a queue, which take a look inside; only a segment with a side file is one. */
+static void
+look_inside(struct shmq_stat *st, int id)
+{
+	struct shmqi_object o = { .fd = -1, .spare = -1, .shmid = id };
+	struct format_header header;
+	struct shmqi_geometry g;
+	char path[SIDE_ROOM];
+	void *object;
+
+	if (shmqi_side_find(id, path) != 1)
+		return;
+	object = shmat(id, NULL, SHM_RDONLY);
+	if (object == (void *)-1)
+		return;
+	if (shmqi_format_check(object, st->segsz, &header, &g) == 0 && g.kind >= 0 && shmqi_side_open(&o, &header) == 0) {
+		st->kind = g.kind;
+		st->capacity = (size_t)g.capacity;
+		st->msg_max = (size_t)g.msg_max;
+		st->page_size = (size_t)g.page_size;
+		shmqi_queue_stat(st, &g, object, o.spare);
+	}
+	shmdt(object);
+	shmqi_object_close(&o);
+}
+
+static int
+stat_sysv(struct shmq_stat *st, const struct shmqi_address *a)
+{
+	struct shmid_ds ds;
+	int id = shmqi_sysv_id(a);
+
+	if (id < 0)
+		return id;
+	if (shmctl(id, IPC_STAT, &ds) != 0)
+		return -errno;
+	fill_sysv(st, id, &ds);
+	look_inside(st, id);
+	return 0;
+}
+
+/* By address ------------------------------------------------------------------------------------------------------- */
+
+static int
+stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o)
+{
+	size_t bytes = shmqi_round_up((size_t)o->bytes, o->page_size);
+	struct format_header header;
+	struct shmqi_geometry g;
+	void *object;
+	int err;
+
+	if (o->bytes < 2 * FORMAT_PAGE)
+		return -EPROTONOSUPPORT;
+	object = mmap(NULL, bytes, PROT_READ, MAP_SHARED, o->fd, 0);
+	if (object == MAP_FAILED)
+		return -errno;
+	err = shmqi_format_check(object, o->bytes, &header, &g);
+	if (err == 0) {
+		st->backend = (int)a->backend;
+		fill_header(st, &header, &g);
+		fill_mmap(st, o->fd, object, &g, NULL);
+		if (a->backend == SHMQ_BACKEND_FD && (st->mode & SHMQ_DEST) && st->nattch == 0)
+			err = -EIDRM;
+	}
+	munmap(object, bytes);
+	return err;
+}
+
+int
+shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a)
+{
+	struct shmqi_object o;
+	int err;
+
+	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1, a->text);
+	if (a->backend == SHMQ_BACKEND_SYSV)
+		return stat_sysv(st, a);
+	err = shmqi_backend_of(a)->open(&o, a, OPEN_READ);
+	if (err)
+		return err;
+	err = stat_open(st, a, &o);
+	shmqi_object_close(&o);
+	return err;
+}
+
+int
+shmq_stat(const char *addr, struct shmq_stat *st)
+{
+	struct shmqi_address a;
+	struct shmq_stat work;
+	int err = shmqi_address_parse(&a, addr);
+
+	if (err == 0)
+		err = shmqi_stat_begin(&work, st);
+	if (err == 0)
+		err = shmqi_stat_address(&work, &a);
+	if (err == 0)
+		shmqi_stat_end(st, &work);
+	return err;
+}
+
+/* By attach -------------------------------------------------------------------------------------------------------- */
+
+/* What shmq_seg_find() tells: everything that was known at the attach. */
+void
+shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg)
+{
+	struct shmid_ds ds;
+
+	shmqi_stat_begin(st, st);
+	st->backend = (int)seg->address.backend;
+	if (seg->shmid >= 0 && shmctl(seg->shmid, IPC_STAT, &ds) == 0)
+		fill_sysv(st, seg->shmid, &ds);
+	if (seg->object && seg->shmid < 0) {
+		fill_header(st, &seg->header, &seg->g);
+		fill_inode(st, seg->spare);
+		fill_lifecycle(st, format_lifecycle(seg->object));
+	}
+	st->kind = seg->g.kind;
+	st->capacity = (size_t)seg->g.capacity;
+	st->msg_max = (size_t)seg->g.msg_max;
+	st->segsz = seg->size;
+	st->page_size = (size_t)seg->g.page_size;
+	st->base = seg->base;
+	st->nattch = st->resident_bytes = st->locked_bytes = -1;
+	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1, seg->address.text);
+}
+
+static int
+stat_attached_sysv(struct shmq_stat *st, struct shmq_seg *seg)
+{
+	int64_t mine = shmqi_os_locked_here(seg->base, seg->mapped_bytes);
+	struct shmid_ds ds;
+
+	if (shmctl(seg->shmid, IPC_STAT, &ds) != 0)
+		return -errno;
+	fill_sysv(st, seg->shmid, &ds);
+	st->locked_bytes = mine > st->locked_bytes ? mine : st->locked_bytes;
+	if (seg->queue)
+		shmqi_queue_stat(st, &seg->g, seg->object, shmqi_seg_spare(seg));
+	return 0;
+}
+
+static int
+stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
+{
+	int spare;
+
+	st->kind = seg->g.kind;
+	st->capacity = (size_t)seg->g.capacity;
+	st->msg_max = (size_t)seg->g.msg_max;
+	st->page_size = (size_t)seg->g.page_size;
+	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1, seg->address.text);
+	st->base = seg->base;
+	st->backend = (int)seg->address.backend;
+	if (seg->shmid >= 0)
+		return stat_attached_sysv(st, seg);
+	spare = shmqi_seg_spare(seg);
+	fill_header(st, &seg->header, &seg->g);
+	fill_mmap(st, spare, seg->object, &seg->g, seg);
+	return 0;
+}
+
+int
+shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st)
+{
+	struct shmq_stat work;
+	int err;
+
+	if (!seg)
+		return -EINVAL;
+	err = shmqi_stat_begin(&work, st);
+	if (err == 0 && seg->displaced)
+		err = -EINVAL;
+	/* The handle changes only in the descriptor it keeps, which a program may have closed. */
+	if (err == 0)
+		err = stat_attached(&work, (struct shmq_seg *)(uintptr_t)seg);
+	if (err == 0)
+		shmqi_stat_end(st, &work);
+	return err;
+}
