@@ -9,7 +9,7 @@
 #include <sys/ipc.h>
 
 #define SHM_DIRECTORY "/dev/shm"
-#define LABEL_MAX 249		/* of memfd_create() */
+#define LABEL_MAX 249 /* of memfd_create() */
 
 /* A whole decimal (base 10) or C-style (base 0) number up to `max`. */
 static int
@@ -119,11 +119,9 @@ static const struct scheme {
 	enum shmq_backend backend;
 	int (*parse)(struct shmqi_address *a, const char *rest);
 } schemes[] = {
-	{ "shm:", SHMQ_BACKEND_SHM, parse_shm },
-	{ "sysv:", SHMQ_BACKEND_SYSV, parse_sysv },
-	{ "file:", SHMQ_BACKEND_FILE, parse_file },
-	{ "memfd:", SHMQ_BACKEND_MEMFD, parse_memfd },
-	{ "fd:", SHMQ_BACKEND_FD, parse_fd },
+	{"shm:", SHMQ_BACKEND_SHM, parse_shm},	  {"sysv:", SHMQ_BACKEND_SYSV, parse_sysv},
+	{"file:", SHMQ_BACKEND_FILE, parse_file}, {"memfd:", SHMQ_BACKEND_MEMFD, parse_memfd},
+	{"fd:", SHMQ_BACKEND_FD, parse_fd},
 };
 
 int
@@ -131,7 +129,7 @@ shmqi_address_parse(struct shmqi_address *out, const char *text)
 {
 	if (!text || strlen(text) >= SHMQ_ADDRESS_MAX)
 		return -EINVAL;
-	*out = (struct shmqi_address){ .backend = SHMQ_BACKEND_SHM, .number = ADDR_NONE };
+	*out = (struct shmqi_address){.backend = SHMQ_BACKEND_SHM, .number = ADDR_NONE};
 	if (text[0] == '/')
 		return parse_shm(out, text);
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {

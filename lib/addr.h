@@ -12,10 +12,10 @@
 
 struct shmqi_address {
 	enum shmq_backend backend;
-	char path[PATH_MAX];	/* shm:, file:, sysv:PATH: absolute; memfd: the label; else empty */
-	int number;		/* fd:N, sysv:id/N; else ADDR_NONE */
-	key_t key;		/* sysv: by key; IPC_PRIVATE for sysv:private and by id */
-	char text[SHMQ_ADDRESS_MAX];	/* canonical */
+	char path[PATH_MAX]; /* shm:, file:, sysv:PATH: absolute; memfd: the label; else empty */
+	int number;	     /* fd:N, sysv:id/N; else ADDR_NONE */
+	key_t key;	     /* sysv: by key; IPC_PRIVATE for sysv:private and by id */
+	char text[SHMQ_ADDRESS_MAX]; /* canonical */
 };
 
 /* Parse; -EINVAL when malformed, or the errno of ftok(). */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* memfd: creates, fd: attaches - an object is a descriptor; whoever has it, and the permission, attaches. */
+/* memfd: creates, fd: attaches - an object is a descriptor; whoever has it, and the permission,
+ * attaches. */
 #include "seg.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ above_stdio(int fd)
 static int
 memfd_create_segment(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
-	int fd = memfd_create(a->path, MFD_CLOEXEC | MFD_ALLOW_SEALING | huge_flags((size_t)g->page_size));
+	int fd = memfd_create(a->path,
+			      MFD_CLOEXEC | MFD_ALLOW_SEALING | huge_flags((size_t)g->page_size));
 	int err;
 
 	if (fd < 0)
@@ -93,7 +95,7 @@ memfd_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_acc
 {
 	struct stat st;
 
-	*o = (struct shmqi_object){ .fd = -1, .spare = -1, .shmid = -1 };
+	*o = (struct shmqi_object){.fd = -1, .spare = -1, .shmid = -1};
 	if (a->backend != SHMQ_BACKEND_FD || fstat(a->number, &st) != 0)
 		return -EINVAL;
 	return S_ISREG(st.st_mode) ? reopen(o, a->number, access) : -EPROTONOSUPPORT;

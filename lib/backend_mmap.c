@@ -40,7 +40,8 @@ over_file_limit(uint64_t bytes)
 {
 	struct rlimit limit;
 
-	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur;
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+	       bytes > limit.rlim_cur;
 }
 
 static int
@@ -133,7 +134,8 @@ int
 shmqi_mmap_build(int fd, const struct shmqi_geometry *g, uint32_t key)
 {
 	bool whole = g->flags & (SHMQ_LOCK | SHMQ_POPULATE);
-	size_t bytes = whole ? (size_t)g->total_bytes : shmqi_format_meta_bytes((size_t)g->page_size);
+	size_t bytes = whole ? (size_t)g->total_bytes
+			     : shmqi_format_meta_bytes((size_t)g->page_size);
 	bool huge = g->page_size != shmqi_os_page_size();
 	void *object;
 	int err = shmqi_mmap_grow(fd, 0, g->total_bytes, g->flags & SHMQ_SPARSE);
@@ -142,7 +144,9 @@ shmqi_mmap_build(int fd, const struct shmqi_geometry *g, uint32_t key)
 		return err == -ENOSPC && huge ? -ENOMEM : err;
 	object = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (object == MAP_FAILED)
-		return -errno;
+		return shmqi_os_map_error(errno);
+	(void)madvise(object, bytes,
+		      MADV_RANDOM); /* no read-around into memory that is to stay untouched */
 	err = shmqi_os_populate(object, bytes, true);
 	if (err == 0)
 		fill(object, g, key);
@@ -160,7 +164,7 @@ shmqi_object_measure(struct shmqi_object *o)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EPROTONOSUPPORT;
-	o->inode = (struct shmqi_inode){ st.st_dev, st.st_ino };
+	o->inode = (struct shmqi_inode){st.st_dev, st.st_ino};
 	o->bytes = (uint64_t)st.st_size;
 	o->page_size = fs.f_type == HUGETLBFS_MAGIC ? (size_t)fs.f_bsize : shmqi_os_page_size();
 	return 0;

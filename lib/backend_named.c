@@ -42,7 +42,8 @@ create_hidden(const char *directory, char hidden[PATH_MAX])
 	int fd;
 
 	shmqi_os_random(&nonce, sizeof(nonce));
-	if (snprintf(hidden, PATH_MAX, "%s/.shmq-new-%016llx", directory, (unsigned long long)nonce) >= PATH_MAX)
+	if (snprintf(hidden, PATH_MAX, "%s/.shmq-new-%016llx", directory,
+		     (unsigned long long)nonce) >= PATH_MAX)
 		return -EINVAL;
 	fd = open(hidden, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -78,7 +79,7 @@ publish_name(int fd, const char *hidden, const char *path)
 		err = link(hidden, path) ? -errno : 0;
 	else
 		err = linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
-	if (err == -ENOENT && !hidden[0])	/* no /proc */
+	if (err == -ENOENT && !hidden[0]) /* no /proc */
 		err = linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) ? -errno : 0;
 	return err;
 }
@@ -136,7 +137,8 @@ open_path(const struct shmqi_address *a, int flags)
 	return fd < 0 ? open_error(errno) : fd;
 }
 
-/* A second description of the same file: by name, which needs no /proc, unless the name is another file by now. */
+/* A second description of the same file: by name, which needs no /proc, unless the name is another
+ * file by now. */
 static int
 open_spare(const struct shmqi_object *o, const struct shmqi_address *a)
 {
@@ -155,7 +157,8 @@ named_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_acc
 {
 	int err;
 
-	*o = (struct shmqi_object){ .fd = -1, .spare = -1, .shmid = -1, .writable = access != OPEN_READ };
+	*o = (struct shmqi_object){
+		.fd = -1, .spare = -1, .shmid = -1, .writable = access != OPEN_READ};
 	o->fd = open_path(a, o->writable ? O_RDWR : O_RDONLY);
 	if (o->fd == -EACCES && access == OPEN_ANY) {
 		o->writable = false;
@@ -178,7 +181,8 @@ named_current(const struct shmqi_object *o, const struct shmqi_address *a)
 {
 	struct stat st;
 
-	return stat(a->path, &st) == 0 && shmqi_inode_same(o->inode, (struct shmqi_inode){ st.st_dev, st.st_ino });
+	return stat(a->path, &st) == 0 &&
+	       shmqi_inode_same(o->inode, (struct shmqi_inode){st.st_dev, st.st_ino});
 }
 
 static int

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sysv: - the kernel's own segments. A raw one is only that; a queue has metadata inside and a side file for its locks. */
+/* sysv: - the kernel's own segments. A raw one is only that; a queue has metadata inside and a side
+ * file for its locks. */
 #include "seg.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* log2 of the huge page size, where <linux/shm.h> has it; that header and <sys/shm.h> exclude each other. */
+/* log2 of the huge page size, where <linux/shm.h> has it; that header and <sys/shm.h> exclude each
+ * other. */
 #define HUGE_SHIFT 26
 #define HUGE_2MB (21 << HUGE_SHIFT)
 #define HUGE_1GB (30 << HUGE_SHIFT)
@@ -45,7 +47,8 @@ huge_flags(size_t page_size)
 }
 
 int
-shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, uint64_t bytes, mode_t mode)
+shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, uint64_t bytes,
+	       mode_t mode)
 {
 	int flags = IPC_CREAT | IPC_EXCL | (int)mode | huge_flags((size_t)g->page_size);
 	int id = shmget(a->key, (size_t)bytes, flags);
@@ -57,7 +60,8 @@ shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, ui
 int
 shmqi_sysv_settle(int id, const struct shmqi_geometry *g, void *base, uint64_t bytes)
 {
-	int err = shmqi_os_populate(base, shmqi_round_up((size_t)bytes, (size_t)g->page_size), true);
+	int err =
+		shmqi_os_populate(base, shmqi_round_up((size_t)bytes, (size_t)g->page_size), true);
 
 	if (err == 0 && (g->flags & SHMQ_LOCK) && shmctl(id, SHM_LOCK, NULL) != 0)
 		err = -errno;
@@ -73,7 +77,8 @@ create_raw(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t
 	if (id < 0 || !(g->flags & (SHMQ_LOCK | SHMQ_POPULATE)))
 		return id;
 	base = shmat(id, NULL, 0);
-	err = base == (void *)-1 ? -errno : shmqi_sysv_settle(id, g, base, g->segsz);
+	err = base == (void *)-1 ? shmqi_os_map_error(errno)
+				 : shmqi_sysv_settle(id, g, base, g->segsz);
 	if (base != (void *)-1)
 		shmdt(base);
 	if (err)
@@ -84,7 +89,8 @@ create_raw(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t
 static int
 sysv_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
-	int id = g->kind == SHMQ_SEGMENT ? create_raw(a, g, mode) : shmqi_sysv_create_queue(a, g, mode);
+	int id = g->kind == SHMQ_SEGMENT ? create_raw(a, g, mode)
+					 : shmqi_sysv_create_queue(a, g, mode);
 
 	return id < 0 || a->key == IPC_PRIVATE ? id : 0;
 }
@@ -94,7 +100,7 @@ shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmq
 {
 	struct shmid_ds ds;
 
-	*o = (struct shmqi_object){ .fd = -1, .spare = -1, .writable = access != OPEN_READ };
+	*o = (struct shmqi_object){.fd = -1, .spare = -1, .writable = access != OPEN_READ};
 	o->shmid = shmqi_sysv_id(a);
 	if (o->shmid < 0)
 		return o->shmid;
@@ -126,12 +132,15 @@ const struct shmqi_backend shmqi_backend_sysv = {
 	.unlink = sysv_unlink,
 };
 
-/* Attaching -------------------------------------------------------------------------------------------------------- */
+/* Attaching
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static int
 attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
-	int flags = (int)(how->flags & (SHM_RDONLY | SHM_RND | SHM_REMAP | SHM_EXEC)), id = shmqi_sysv_id(&seg->address);
+	int flags = (int)(how->flags & (SHM_RDONLY | SHM_RND | SHM_REMAP | SHM_EXEC)),
+	    id = shmqi_sysv_id(&seg->address);
 	struct shmid_ds ds;
 	void *base;
 
@@ -139,7 +148,7 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 		return id;
 	base = shmat(id, how->at, flags);
 	if (base == (void *)-1)
-		return -errno;
+		return shmqi_os_map_error(errno);
 	seg->shmid = id;
 	seg->base = base;
 	seg->read_only = flags & SHM_RDONLY;
@@ -147,12 +156,14 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	if (shmctl(id, IPC_STAT, &ds) != 0)
 		return -errno;
 	seg->size = ds.shm_segsz;
-	seg->g = (struct shmqi_geometry){ .kind = SHMQ_SEGMENT, .segsz = seg->size, .page_size = shmqi_os_page_size() };
+	seg->g = (struct shmqi_geometry){
+		.kind = SHMQ_SEGMENT, .segsz = seg->size, .page_size = shmqi_os_page_size()};
 	seg->mapped_bytes = shmqi_round_up(seg->size, (size_t)seg->g.page_size);
 	return 0;
 }
 
-/* A segment without our header: is it becoming a queue, did its creator die, or is it none of ours? */
+/* A segment without our header: is it becoming a queue, did its creator die, or is it none of ours?
+ */
 static int
 not_a_queue(int id)
 {
@@ -173,16 +184,18 @@ map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi
 	int err;
 
 	if (base == (void *)-1)
-		return errno == EINVAL || errno == EIDRM ? -ESTALE : -errno;
+		return errno == EINVAL || errno == EIDRM ? -ESTALE : shmqi_os_map_error(errno);
 	seg->shmid = o->shmid;
 	seg->base = seg->object = base;
 	err = shmqi_format_check(base, o->bytes, &seg->header, &seg->g);
 	if (err)
-		return err == -EPROTONOSUPPORT && *(uint64_t *)base == 0 ? not_a_queue(o->shmid) : err;
+		return err == -EPROTONOSUPPORT && *(uint64_t *)base == 0 ? not_a_queue(o->shmid)
+									 : err;
 	if (seg->g.kind == SHMQ_SEGMENT)
 		return -EBADMSG;
 	seg->size = (size_t)seg->g.segsz;
-	seg->mapped_bytes = seg->object_bytes = shmqi_round_up((size_t)o->bytes, (size_t)seg->g.page_size);
+	seg->mapped_bytes = seg->object_bytes =
+		shmqi_round_up((size_t)o->bytes, (size_t)seg->g.page_size);
 	return madvise(base, seg->object_bytes, MADV_DONTFORK) ? -errno : 0;
 }
 
@@ -198,7 +211,7 @@ keep(struct shmq_seg *seg, const struct shmqi_attach_how *how, const struct shmq
 		return err;
 	keeper = mmap(NULL, page, PROT_NONE, MAP_SHARED, o->fd, 0);
 	if (keeper == MAP_FAILED)
-		return -errno;
+		return shmqi_os_map_error(errno);
 	seg->keeper = keeper;
 	seg->keeper_bytes = page;
 	if (madvise(keeper, page, MADV_DONTFORK) != 0)

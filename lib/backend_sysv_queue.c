@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The side file of a sysv: queue: /dev/shm/.shmq-SHMID-UUID, which carries the locks that a SysV segment cannot.
+ * The side file of a sysv: queue: /dev/shm/.shmq-SHMID-UUID, which carries the locks that a SysV
+ * segment cannot.
  *
- * Creating one has no atomic publication, so the side file comes first, as /dev/shm/.shmq-new-NONCE, saying what is about to be made
- * and holding the creation byte while its creator lives. Then the segment, then the side file's final name, last the magic number. Whoever
- * meets a segment without the magic number asks the side files: byte held, it is being created; free, its creator is dead and the
- * segment is worth nothing; no side file, it is somebody else's.
+ * Creating one has no atomic publication, so the side file comes first, as
+ * /dev/shm/.shmq-new-NONCE, saying what is about to be made and holding the creation byte while its
+ * creator lives. Then the segment, then the side file's final name, last the magic number. Whoever
+ * meets a segment without the magic number asks the side files: byte held, it is being created;
+ * free, its creator is dead and the segment is worth nothing; no side file, it is somebody else's.
  */
 #include "seg.h"
 
@@ -42,7 +44,7 @@ side_path(char out[SIDE_ROOM], int shmid, const uint8_t uuid[16])
 int
 shmqi_side_open(struct shmqi_object *o, const struct format_header *header)
 {
-	struct shmqi_inode wanted = { (dev_t)header->side_dev, (ino_t)header->side_ino };
+	struct shmqi_inode wanted = {(dev_t)header->side_dev, (ino_t)header->side_ino};
 	int flags = (o->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	char path[SIDE_ROOM];
 
@@ -66,7 +68,7 @@ static int
 each_side(const char *prefix, int (*each)(const char *path, void *arg), void *arg)
 {
 	DIR *dir = opendir(SIDE_DIRECTORY);
-	char path[sizeof(SIDE_DIRECTORY) + NAME_MAX + 1];
+	char path[SIDE_ROOM];
 	struct dirent *entry;
 	int result = 0;
 
@@ -75,7 +77,9 @@ each_side(const char *prefix, int (*each)(const char *path, void *arg), void *ar
 	while (result == 0 && (entry = readdir(dir))) {
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
 			continue;
-		snprintf(path, sizeof(path), SIDE_DIRECTORY "/%s", entry->d_name);
+		if (snprintf(path, sizeof(path), SIDE_DIRECTORY "/%s", entry->d_name) >=
+		    (int)sizeof(path))
+			continue; /* not a name we give */
 		result = each(path, arg);
 	}
 	closedir(dir);
@@ -85,7 +89,7 @@ each_side(const char *prefix, int (*each)(const char *path, void *arg), void *ar
 static int
 copy_path(const char *path, void *arg)
 {
-	snprintf(arg, SIDE_ROOM, "%s", path);
+	memcpy(arg, path, strlen(path) + 1);
 	return 1;
 }
 
@@ -98,7 +102,8 @@ shmqi_side_find(int shmid, char out[SIDE_ROOM])
 	return each_side(prefix, copy_path, out);
 }
 
-/* Whether the creator that holds this side file's creation byte is gone; a file that cannot be asked counts as alive. */
+/* Whether the creator that holds this side file's creation byte is gone; a file that cannot be
+ * asked counts as alive. */
 static bool
 creator_dead(const char *path, struct record *record)
 {
@@ -109,8 +114,10 @@ creator_dead(const char *path, struct record *record)
 
 	if (fd < 0)
 		return false;
-	dead = shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &byte, &type) == 0;
-	if (pread(fd, record, sizeof(*record), 0) != sizeof(*record) || record->magic != FORMAT_MAGIC)
+	dead = shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &byte, &type) ==
+	       0;
+	if (pread(fd, record, sizeof(*record), 0) != sizeof(*record) ||
+	    record->magic != FORMAT_MAGIC)
 		record->magic = 0;
 	close(fd);
 	return dead;
@@ -121,17 +128,19 @@ struct search {
 	enum shmqi_side_state state;
 };
 
-/* Is this the announcement of that very segment? Key, creator, length and second of creation must all agree. */
+/* Is this the announcement of that very segment? Key, creator, length and second of creation must
+ * all agree. */
 static int
 match_new(const char *path, void *arg)
 {
 	struct search *search = arg;
-	struct record record = { 0 };
+	struct record record = {0};
 	bool dead = creator_dead(path, &record);
 	int64_t age = (int64_t)search->ds.shm_ctime - record.time_s;
 
-	if (record.magic != FORMAT_MAGIC || record.key != search->ds.shm_perm.__key || record.pid != search->ds.shm_cpid ||
-	    record.bytes != search->ds.shm_segsz || age < 0 || age > 2)
+	if (record.magic != FORMAT_MAGIC || record.key != search->ds.shm_perm.__key ||
+	    record.pid != search->ds.shm_cpid || record.bytes != search->ds.shm_segsz || age < 0 ||
+	    age > 2)
 		return 0;
 	search->state = dead ? SIDE_DEAD : SIDE_CREATING;
 	return 1;
@@ -140,8 +149,8 @@ match_new(const char *path, void *arg)
 enum shmqi_side_state
 shmqi_side_state(int shmid)
 {
-	struct search search = { .state = SIDE_NONE };
-	struct record record = { 0 };
+	struct search search = {.state = SIDE_NONE};
+	struct record record = {0};
 	char path[SIDE_ROOM];
 
 	if (shmctl(shmid, IPC_STAT, &search.ds) != 0)
@@ -171,18 +180,20 @@ magic_of(int shmid, uint8_t uuid[16])
 bool
 shmqi_sysv_half_made(int shmid)
 {
-	uint8_t uuid[16];
+	uint8_t uuid[16] = {0};
 
 	return shmqi_side_state(shmid) == SIDE_DEAD && magic_of(shmid, uuid) == 0;
 }
 
-/* Creation --------------------------------------------------------------------------------------------------------- */
+/* Creation
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /* A side file that says what comes, with the creation byte taken. */
 static int
 announce(char path[SIDE_ROOM], const struct shmqi_address *a, uint64_t bytes)
 {
-	struct record record = { FORMAT_MAGIC, bytes, shmqi_os_wall_s(), a->key, getpid() };
+	struct record record = {FORMAT_MAGIC, bytes, shmqi_os_wall_s(), a->key, getpid()};
 	uint64_t nonce;
 	int fd, err;
 
@@ -222,15 +233,18 @@ fill_queue(void *object, const struct shmqi_geometry *g, int fd, const struct sh
 
 /* Make the new segment a queue. */
 static int
-complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a, const struct shmqi_geometry *g)
+complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a,
+	 const struct shmqi_geometry *g)
 {
 	void *object = shmat(id, NULL, 0);
 	char named[SIDE_ROOM];
 	int err;
 
 	if (object == (void *)-1)
-		return -errno;
-	err = g->flags & (SHMQ_LOCK | SHMQ_POPULATE) ? shmqi_sysv_settle(id, g, object, g->total_bytes) : 0;
+		return shmqi_os_map_error(errno);
+	err = g->flags & (SHMQ_LOCK | SHMQ_POPULATE)
+		      ? shmqi_sysv_settle(id, g, object, g->total_bytes)
+		      : 0;
 	if (err == 0)
 		err = fill_queue(object, g, fd, a);
 	if (err == 0) {
@@ -272,13 +286,15 @@ shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geomet
 
 	if (id != -EEXIST)
 		return id;
-	old = shmqi_sysv_id(a);		/* what a dead creator left is in nobody's use: take its place */
+	old = shmqi_sysv_id(a); /* what a dead creator left is in nobody's use: take its place */
 	if (old < 0 || !shmqi_sysv_half_made(old) || shmctl(old, IPC_RMID, NULL) != 0)
 		return -EEXIST;
 	return create_once(a, g, mode);
 }
 
-/* Clearing --------------------------------------------------------------------------------------------------------- */
+/* Clearing
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 struct gc {
 	bool dry_run;
@@ -293,7 +309,8 @@ clear_side(struct gc *gc, const char *path, const char *what, int shmid)
 	char line[SIDE_ROOM + 96];
 	int err = 0;
 
-	if (!gc->dry_run && shmid >= 0 && shmctl(shmid, IPC_RMID, NULL) != 0 && errno != EINVAL && errno != EIDRM)
+	if (!gc->dry_run && shmid >= 0 && shmctl(shmid, IPC_RMID, NULL) != 0 && errno != EINVAL &&
+	    errno != EIDRM)
 		err = -errno;
 	if (!gc->dry_run && err == 0 && unlink(path) != 0 && errno != ENOENT)
 		err = -errno;
@@ -311,11 +328,12 @@ announced(const char *path)
 	int top = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
 
 	for (int i = 0; i <= top; i++) {
-		struct search search = { .state = SIDE_NONE };
+		struct search search = {.state = SIDE_NONE};
 		int id = shmctl(i, SHM_STAT, &search.ds);
-		uint8_t uuid[16];
+		uint8_t uuid[16] = {0};
 
-		if (id >= 0 && match_new(path, &search) == 1 && search.state == SIDE_DEAD && magic_of(id, uuid) == 0)
+		if (id >= 0 && match_new(path, &search) == 1 && search.state == SIDE_DEAD &&
+		    magic_of(id, uuid) == 0)
 			return id;
 	}
 	return -1;
@@ -326,7 +344,7 @@ check_named(struct gc *gc, const char *path, int shmid)
 {
 	char named[SIDE_ROOM];
 	struct shmid_ds ds;
-	uint8_t uuid[16];
+	uint8_t uuid[16] = {0};
 	uint64_t magic;
 
 	if (shmctl(shmid, IPC_STAT, &ds) != 0) {
@@ -346,7 +364,7 @@ static int
 check_side(const char *path, void *arg)
 {
 	struct gc *gc = arg;
-	struct record record = { 0 };
+	struct record record = {0};
 	int shmid;
 
 	if (!creator_dead(path, &record))
@@ -361,7 +379,7 @@ check_side(const char *path, void *arg)
 int
 shmqi_side_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
-	struct gc gc = { dry_run, each, arg, 0 };
+	struct gc gc = {dry_run, each, arg, 0};
 	int err = each_side(".shmq-", check_side, &gc);
 
 	return err < 0 ? err : gc.found;

@@ -34,13 +34,15 @@ shmqi_format_plan_raw(struct shmqi_geometry *g, uint64_t segsz, size_t page_size
 {
 	if (segsz == 0 || segsz > LIMIT_BYTES)
 		return -EINVAL;
-	*g = (struct shmqi_geometry){ .kind = SHMQ_SEGMENT, .flags = flags, .segsz = segsz, .page_size = page_size };
+	*g = (struct shmqi_geometry){
+		.kind = SHMQ_SEGMENT, .flags = flags, .segsz = segsz, .page_size = page_size};
 	g->data_offset = shmqi_format_meta_bytes(page_size);
 	g->total_bytes = g->data_offset + round_up(segsz, page_size);
 	return 0;
 }
 
-/* Small slots are powers of two of at least 16 bytes, so that none straddles a cache line; larger ones whole lines. */
+/* Small slots are powers of two of at least 16 bytes, so that none straddles a cache line; larger
+ * ones whole lines. */
 static uint64_t
 slot_bytes(uint64_t msg_max)
 {
@@ -62,7 +64,8 @@ shmqi_format_plan_queue(struct shmqi_geometry *g)
 	g->slot_bytes = slot_bytes(g->msg_max);
 	if (g->slots > LIMIT_BYTES / g->slot_bytes)
 		return -EINVAL;
-	g->control_offset = 2 * FORMAT_PAGE + (uint64_t)g->participants * sizeof(struct format_participant);
+	g->control_offset =
+		2 * FORMAT_PAGE + (uint64_t)g->participants * sizeof(struct format_participant);
 	control = g->control_offset + sizeof(struct format_spsc);
 	g->data_offset = round_up(control, FORMAT_PAGE);
 	g->total_bytes = round_up(g->data_offset + g->slots * g->slot_bytes, g->page_size);
@@ -136,7 +139,8 @@ planned(const struct shmqi_geometry *g)
 	struct shmqi_geometry again = *g;
 	int err;
 
-	if (g->page_size < FORMAT_PAGE || g->page_size > (UINT64_C(1) << 30) || (g->page_size & (g->page_size - 1)))
+	if (g->page_size < FORMAT_PAGE || g->page_size > (UINT64_C(1) << 30) ||
+	    (g->page_size & (g->page_size - 1)))
 		return false;
 	if (g->kind == SHMQ_SEGMENT)
 		err = shmqi_format_plan_raw(&again, g->segsz, (size_t)g->page_size, g->flags);
@@ -146,8 +150,8 @@ planned(const struct shmqi_geometry *g)
 }
 
 int
-shmqi_format_check(const struct format_header *shared, uint64_t object_bytes, struct format_header *copy,
-		   struct shmqi_geometry *g)
+shmqi_format_check(const struct format_header *shared, uint64_t object_bytes,
+		   struct format_header *copy, struct shmqi_geometry *g)
 {
 	if (object_bytes < 2 * FORMAT_PAGE)
 		return -EPROTONOSUPPORT;
@@ -155,9 +159,11 @@ shmqi_format_check(const struct format_header *shared, uint64_t object_bytes, st
 	if (shmq_load_acquire_u64(&shared->magic) != FORMAT_MAGIC)
 		return -EPROTONOSUPPORT;
 	memcpy(copy, shared, sizeof(*copy));
-	if (copy->endian != FORMAT_ENDIAN || copy->version != FORMAT_VERSION || (copy->features & ~FORMAT_FEATURES))
+	if (copy->endian != FORMAT_ENDIAN || copy->version != FORMAT_VERSION ||
+	    (copy->features & ~FORMAT_FEATURES))
 		return -EPROTONOSUPPORT;
-	if (copy->kind < SHMQ_SEGMENT || copy->kind > SHMQ_LATEST || copy->checksum != checksum(copy))
+	if (copy->kind < SHMQ_SEGMENT || copy->kind > SHMQ_LATEST ||
+	    copy->checksum != checksum(copy))
 		return -EBADMSG;
 	if (copy->kind > SHMQ_SPSC)
 		return -EPROTONOSUPPORT;

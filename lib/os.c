@@ -45,7 +45,7 @@ shmqi_os_reopen(int fd, int flags)
 int
 shmqi_os_lock_byte(int fd, short type, int64_t byte)
 {
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
@@ -55,7 +55,7 @@ shmqi_os_lock_byte(int fd, short type, int64_t byte)
 int
 shmqi_os_lock_byte_wait(int fd, int64_t byte)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
 
 	while (fcntl(fd, F_OFD_SETLKW, &lock) != 0)
 		if (errno != EINTR)
@@ -105,7 +105,8 @@ shmqi_os_wall_s(void)
 	return (int64_t)time(NULL);
 }
 
-/* The 22nd field of /proc/PID/stat, counted after the command's closing parenthesis (a command may hold blanks). */
+/* The 22nd field of /proc/PID/stat, counted after the command's closing parenthesis (a command may
+ * hold blanks). */
 static uint64_t
 parse_start_time(const char *text)
 {
@@ -177,7 +178,7 @@ shmqi_os_barrier_all(void)
 bool
 shmqi_os_capable(int capability)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 
 	if (syscall(SYS_capget, &header, data) != 0)

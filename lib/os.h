@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operating system as the library uses it: each call with what must hold before and what holds after.
- * Everything returns a negated errno on failure unless it says otherwise.
+ * The operating system as the library uses it: each call with what must hold before and what holds
+ * after. Everything returns a negated errno on failure unless it says otherwise.
  */
 #ifndef SHMQ_OS_H
 #define SHMQ_OS_H
@@ -15,7 +15,7 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* os.c: descriptors, locks, randomness, time, scheduling ------------------------------------------------------------ */
+/* os.c: descriptors, locks, randomness, time, scheduling -------------------- */
 
 /* The identity of an open file. */
 struct shmqi_inode {
@@ -28,16 +28,19 @@ bool shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b);
 /* Whether descriptor `fd` is open on the file `inode`. */
 bool shmqi_os_fd_is(int fd, struct shmqi_inode inode);
 
-/* A new open file description of what `fd` is open on. `flags`: O_RDWR or O_RDONLY; close-on-exec. Needs /proc. */
+/* A new open file description of what `fd` is open on. `flags`: O_RDWR or O_RDONLY; close-on-exec.
+ * Needs /proc. */
 int shmqi_os_reopen(int fd, int flags);
 
-/* Try to take an OFD lock (F_WRLCK, F_RDLCK) on one byte, or drop it (F_UNLCK). -EAGAIN: held by another description. */
+/* Try to take an OFD lock (F_WRLCK, F_RDLCK) on one byte, or drop it (F_UNLCK). -EAGAIN: held by
+ * another description. */
 int shmqi_os_lock_byte(int fd, short type, int64_t byte);
 
 /* As shmqi_os_lock_byte() with F_WRLCK, but wait for it. */
 int shmqi_os_lock_byte_wait(int fd, int64_t byte);
 
-/* What stands against a write lock in [first, last]: 1 and *byte, *type of one holder, or 0. Takes nothing. */
+/* What stands against a write lock in [first, last]: 1 and *byte, *type of one holder, or 0. Takes
+ * nothing. */
 int shmqi_os_lock_holder(int fd, int64_t first, int64_t last, int64_t *byte, short *type);
 
 /* Fill `buf` with random bytes; does not fail on the kernels we support. */
@@ -73,12 +76,18 @@ bool shmqi_os_may_control(uid_t owner, uid_t creator);
 /* Whether the effective capability is there (CAP_SYS_ADMIN, CAP_IPC_LOCK of <linux/capability.h>). */
 bool shmqi_os_capable(int capability);
 
-/* os_mem.c: pages --------------------------------------------------------------------------------------------------- */
+/* os_mem.c: pages
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 size_t shmqi_os_page_size(void);
 
 /* Round up to a multiple of `unit`, a power of two; 0 on overflow. */
 size_t shmqi_round_up(size_t bytes, size_t unit);
+
+/* A negated errno for what mmap(), mremap() and shmat() say: over the lock limit under MCL_FUTURE
+ * is EAGAIN there, and -ENOMEM here. */
+int shmqi_os_map_error(int err);
 
 /* Make every page of [base, base + bytes) present without changing its content. */
 int shmqi_os_populate(void *base, size_t bytes, bool writable);
@@ -86,13 +95,16 @@ int shmqi_os_populate(void *base, size_t bytes, bool writable);
 /* mlock(), and every page is resident afterwards. */
 int shmqi_os_lock_memory(void *base, size_t bytes);
 
-/* Bytes of [base, base + bytes) that are in RAM, or -1. Only true for an owner or writer of the object. */
+int shmqi_os_unlock_memory(void *base, size_t bytes);
+
+/* Bytes of [base, base + bytes) that are in RAM, or -1. Only true for an owner or writer of the
+ * object. */
 int64_t shmqi_os_resident(const void *base, size_t bytes);
 
 /* Bytes locked by this process, from /proc/self/status; 0 when it cannot be read. */
 uint64_t shmqi_os_locked_total(void);
 
-/* os_maps.c: what is mapped where ----------------------------------------------------------------------------------- */
+/* os_maps.c: what is mapped where -------------------- */
 
 /* One line of /proc/PID/maps; `locked` only from smaps. */
 struct shmqi_vma {
@@ -103,16 +115,24 @@ struct shmqi_vma {
 	bool locked;
 };
 
-/* Call `each` for every mapping of process `pid` (0: this one); a result other than 0 ends the walk and is returned. */
-int shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma *, void *), void *arg);
+/* Call `each` for every mapping of process `pid` (0: this one); a result other than 0 ends the walk
+ * and is returned. */
+int shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma *, void *),
+		      void *arg);
 
 /*
- * Unmap those pieces of [base, base + bytes) that still are the mapping made there: of the file that `like` is mapped from, at the
- * file offset that their address tells. Returns how many pieces there were.
+ * Unmap those pieces of [base, base + bytes) that still are the mapping made there: of the file
+ * that `like` is mapped from, at the file offset that their address tells. Returns how many pieces
+ * there were.
  */
 int shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *like);
 
-/* Bytes of the object's mappings [base, base + bytes) of this process that are locked, or a negated errno. */
+/* The inode number of the mapping that begins at `base` (of SysV memory, the shmid); UINT64_MAX:
+ * none does. */
+uint64_t shmqi_os_inode_at(const void *base);
+
+/* Bytes of the object's mappings [base, base + bytes) of this process that are locked, or a negated
+ * errno. */
 int64_t shmqi_os_locked_here(const void *base, size_t bytes);
 
 /* Bytes of the file `inode` that process `pid` has locked, or a negated errno. */

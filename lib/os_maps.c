@@ -15,17 +15,19 @@ parse_vma(const char *line, struct shmqi_vma *vma)
 	unsigned long start, end, offset, ino;
 	unsigned major, minor;
 
-	if (sscanf(line, "%lx-%lx %*4s %lx %x:%x %lu", &start, &end, &offset, &major, &minor, &ino) != 6)
+	if (sscanf(line, "%lx-%lx %*4s %lx %x:%x %lu", &start, &end, &offset, &major, &minor,
+		   &ino) != 6)
 		return false;
-	*vma = (struct shmqi_vma){ start, end, offset, major, minor, ino, false };
+	*vma = (struct shmqi_vma){start, end, offset, major, minor, ino, false};
 	return true;
 }
 
-/* smaps tells the flags after the figures of a mapping, so a mapping is handed on when its VmFlags line has come. */
+/* smaps tells the flags after the figures of a mapping, so a mapping is handed on when its VmFlags
+ * line has come. */
 static int
 walk(FILE *f, bool smaps, int (*each)(const struct shmqi_vma *, void *), void *arg)
 {
-	struct shmqi_vma vma = { 0 };
+	struct shmqi_vma vma = {0};
 	char *line = NULL;
 	size_t room = 0;
 	int result = 0;
@@ -65,7 +67,7 @@ shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma *, v
 struct cut {
 	uintptr_t base, end, like;
 	uint64_t offset;
-	struct shmqi_vma model;		/* the mapping that holds `like` */
+	struct shmqi_vma model; /* the mapping that holds `like` */
 	struct shmqi_vma piece[64];
 	int pieces;
 };
@@ -84,8 +86,9 @@ find_model(const struct shmqi_vma *vma, void *arg)
 static bool
 is_piece(const struct cut *cut, const struct shmqi_vma *vma)
 {
-	return vma->start >= cut->base && vma->end <= cut->end && vma->ino == cut->model.ino && vma->major == cut->model.major &&
-	       vma->minor == cut->model.minor && vma->offset == cut->offset + (vma->start - cut->base);
+	return vma->start >= cut->base && vma->end <= cut->end && vma->ino == cut->model.ino &&
+	       vma->major == cut->model.major && vma->minor == cut->model.minor &&
+	       vma->offset == cut->offset + (vma->start - cut->base);
 }
 
 static int
@@ -101,11 +104,16 @@ gather(const struct shmqi_vma *vma, void *arg)
 int
 shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *like)
 {
-	struct cut cut = { .base = (uintptr_t)base, .end = (uintptr_t)base + bytes, .like = (uintptr_t)like, .offset = offset };
+	struct cut cut = {.base = (uintptr_t)base,
+			  .end = (uintptr_t)base + bytes,
+			  .like = (uintptr_t)like,
+			  .offset = offset};
 	int pieces = 0, more;
 
 	if (shmqi_os_each_vma(0, false, find_model, &cut) != 1)
-		return munmap(base, bytes) == 0 ? 1 : 0;	/* no /proc: all of it is ours, as far as we can know */
+		return munmap(base, bytes) == 0
+			       ? 1
+			       : 0; /* no /proc: all of it is ours, as far as we can know */
 	do {
 		cut.pieces = 0;
 		more = shmqi_os_each_vma(0, false, gather, &cut);
@@ -135,7 +143,7 @@ add_locked_here(const struct shmqi_vma *vma, void *arg)
 int64_t
 shmqi_os_locked_here(const void *base, size_t bytes)
 {
-	struct locked sum = { .base = (uintptr_t)base, .end = (uintptr_t)base + bytes };
+	struct locked sum = {.base = (uintptr_t)base, .end = (uintptr_t)base + bytes};
 	int err = shmqi_os_each_vma(0, true, add_locked_here, &sum);
 
 	return err < 0 ? err : sum.bytes;
@@ -146,7 +154,8 @@ add_locked_inode(const struct shmqi_vma *vma, void *arg)
 {
 	struct locked *sum = arg;
 
-	if (vma->locked && vma->ino == sum->inode.ino && vma->major == major(sum->inode.dev) && vma->minor == minor(sum->inode.dev))
+	if (vma->locked && vma->ino == sum->inode.ino && vma->major == major(sum->inode.dev) &&
+	    vma->minor == minor(sum->inode.dev))
 		sum->bytes += (int64_t)(vma->end - vma->start);
 	return 0;
 }
@@ -154,8 +163,32 @@ add_locked_inode(const struct shmqi_vma *vma, void *arg)
 int64_t
 shmqi_os_locked_by(pid_t pid, struct shmqi_inode inode)
 {
-	struct locked sum = { .inode = inode };
+	struct locked sum = {.inode = inode};
 	int err = shmqi_os_each_vma(pid, true, add_locked_inode, &sum);
 
 	return err < 0 ? err : sum.bytes;
+}
+
+struct probe {
+	uintptr_t at;
+	struct shmqi_vma vma;
+};
+
+static int
+find_at(const struct shmqi_vma *vma, void *arg)
+{
+	struct probe *probe = arg;
+
+	if (vma->start != probe->at)
+		return 0;
+	probe->vma = *vma;
+	return 1;
+}
+
+uint64_t
+shmqi_os_inode_at(const void *base)
+{
+	struct probe probe = {.at = (uintptr_t)base};
+
+	return shmqi_os_each_vma(0, false, find_at, &probe) == 1 ? probe.vma.ino : UINT64_MAX;
 }

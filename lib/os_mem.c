@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Since Linux 5.14; glibc 2.36 does not name them. */
@@ -24,6 +25,12 @@ shmqi_round_up(size_t bytes, size_t unit)
 }
 
 int
+shmqi_os_map_error(int err)
+{
+	return err == EAGAIN ? -ENOMEM : -err;
+}
+
+int
 shmqi_os_populate(void *base, size_t bytes, bool writable)
 {
 	int err;
@@ -37,9 +44,16 @@ shmqi_os_populate(void *base, size_t bytes, bool writable)
 int
 shmqi_os_lock_memory(void *base, size_t bytes)
 {
-	if (mlock(base, bytes) == 0)
+	/* The system call itself: sanitizers replace mlock() by one that does nothing. */
+	if (syscall(SYS_mlock, base, bytes) == 0)
 		return 0;
 	return errno == EAGAIN ? -ENOMEM : -errno;
+}
+
+int
+shmqi_os_unlock_memory(void *base, size_t bytes)
+{
+	return syscall(SYS_munlock, base, bytes) ? -errno : 0;
 }
 
 int64_t

@@ -84,7 +84,8 @@ shmqi_peer_leave(struct shmq_seg *seg, unsigned index)
 	shmq_store_relaxed_u64(&entry->state, shmq_load_relaxed_u64(&entry->state) & ~ROLES_MASK);
 }
 
-/* Take the role from a holder that has died. A read lock is the proof, and lets go with its descriptor. */
+/* Take the role from a holder that has died. A read lock is the proof, and lets go with its
+ * descriptor. */
 static int
 take_over(uint64_t *holder, struct shmq_seg *seg, uint64_t seen, unsigned index)
 {
@@ -94,7 +95,7 @@ take_over(uint64_t *holder, struct shmq_seg *seg, uint64_t seen, unsigned index)
 	int err;
 
 	if (fd < 0)
-		return -EBUSY;	/* what cannot be inspected counts as alive */
+		return -EBUSY; /* what cannot be inspected counts as alive */
 	err = shmqi_os_lock_byte(fd, F_RDLCK, owner);
 	if (err == 0)
 		err = evict(holder, seen, word_of((seen >> OWNER_BITS) + 1, index + 1));
@@ -117,7 +118,7 @@ shmqi_role_claim(uint64_t *holder, struct shmq_seg *seg, unsigned index)
 			err = evict(holder, seen, word_of((seen >> OWNER_BITS) + 1, index + 1));
 		else
 			err = take_over(holder, seg, seen, index);
-	} while (err == -EAGAIN);	/* lost a race: each loser sees a newer generation (P3) */
+	} while (err == -EAGAIN); /* lost a race: each loser sees a newer generation (P3) */
 	return err;
 }
 

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Participants and roles: who is attached to a queue, who is dead, and how a newcomer takes a dead one's place.
+ * Participants and roles: who is attached to a queue, who is dead, and how a newcomer takes a dead
+ * one's place.
  *
  * Shared words and the writers of each
  *   format_participant   whoever holds the write lock on the entry's byte
- *   role.holder          {generation:48, owner:16}; any participant, by CAS: nobody -> me (generation + 1), me -> nobody, and,
+ *   role.holder          {generation:48, owner:16}; any participant, by CAS: nobody -> me
+ *                        (generation + 1), me -> nobody, and,
  *                        with proof of the owner's death, dead -> nobody or me
  *
  * Invariants
- *   P1  the kernel holds a write lock on byte i exactly while the participant i is alive and attached
- *   P2  holder.owner == i + 1 implies that byte i is locked, or its owner is dead and nobody has swept yet
+ *   P1  the kernel holds a write lock on byte i exactly while the participant i is alive and
+ *       attached
+ *   P2  holder.owner == i + 1 implies that byte i is locked, or its owner is dead and nobody has
+ *       swept yet
  *   P3  holder.generation grows with each claim, so a CAS with an old word fails
  *
- * Proof of death of i is the write lock on i (a newcomer that takes the entry) or a read lock on it (a recoverer; granted only when no
- * writer holds it, to many at once). Both then read the word again and change it by CAS, so a recoverer may die or stop anywhere.
+ * Proof of death of i is the write lock on i (a newcomer that takes the entry) or a read lock on it
+ * (a recoverer; granted only when no writer holds it, to many at once). Both then read the word
+ * again and change it by CAS, so a recoverer may die or stop anywhere.
  *
  * Edge
- *   ROLE    CAS of holder that gives a role up, or takes it from a dead one -> CAS or load of holder by the next; carries all that the
- *           old holder did. (A dead one did no CAS: its last stores are before the kernel's release of its lock, which we acquired.)
+ *   ROLE    CAS of holder that gives a role up, or takes it from a dead one -> CAS or load of
+ *           holder by the next; carries all that the
+ *           old holder did. (A dead one did no CAS: its last stores are before the kernel's release
+ *           of its lock, which we acquired.)
  */
 #ifndef SHMQ_PEER_H
 #define SHMQ_PEER_H
@@ -26,7 +33,8 @@
 
 #define PEER_NONE 0xffffu
 
-/* Take an entry and its byte, as shmqi_attach_how.take; `arg` is the unsigned index, result and in: the roles in SHMQ_* bits. */
+/* Take an entry and its byte, as shmqi_attach_how.take; `arg` is the unsigned index, result and in:
+ * the roles in SHMQ_* bits. */
 struct shmqi_join {
 	unsigned roles;
 	unsigned index;
@@ -45,7 +53,8 @@ void shmqi_role_give_back(uint64_t *holder, unsigned index);
 /* The participant that holds a role, or PEER_NONE; and how often the role was claimed. */
 unsigned shmqi_role_owner(const uint64_t *holder, uint64_t *generation);
 
-/* Whether the role has no living holder; `probe` asks the kernel, otherwise a killed holder counts as alive. fd: without locks. */
+/* Whether the role has no living holder; `probe` asks the kernel, otherwise a killed holder counts
+ * as alive. fd: without locks. */
 bool shmqi_role_vacant(const uint64_t *holder, int fd, bool probe, uint64_t *generation);
 
 #endif

@@ -40,7 +40,8 @@ handle_bytes(void)
 static struct shmq *
 new_handle(void)
 {
-	void *pages = mmap(NULL, handle_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *pages = mmap(NULL, handle_bytes(), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (pages == MAP_FAILED)
 		return NULL;
@@ -55,7 +56,7 @@ new_handle(void)
 static int
 attach_segment(struct shmq *q, const struct shmqi_address *a, const struct shmqi_attach_how *how)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
+	const struct timespec pause = {.tv_nsec = 1000000};
 	int err = -EAGAIN;
 
 	for (int ms = 0; err == -EAGAIN && ms < CREATION_WAIT_MS; ms++) {
@@ -83,7 +84,8 @@ open_ring(struct shmq *q)
 	q->hot.removed = &life->removed;
 	q->hot.receivers_asleep = &q->control->receivers.asleep;
 	q->hot.senders_asleep = &q->control->senders.asleep;
-	/* RECYCLE, acquire: what the last consumer had released; nobody else writes it if we are the consumer. */
+	/* RECYCLE, acquire: what the last consumer had released; nobody else writes it if we are
+	 * the consumer. */
 	ring->head = shmq_load_acquire_u64(ring->shared_head);
 	ring->tail = shmq_spsc_find_tail(ring, ring->head);
 	ring->limit = ring->head + ring->capacity;
@@ -105,7 +107,8 @@ claim_roles(struct shmq *q)
 	return err;
 }
 
-/* What a dead holder of our roles left asleep, nobody else may clear. Relaxed: the ticket is ours now. */
+/* What a dead holder of our roles left asleep, nobody else may clear. Relaxed: the ticket is ours
+ * now. */
 static void
 clear_sleep(struct shmq *q)
 {
@@ -115,12 +118,14 @@ clear_sleep(struct shmq *q)
 		shmq_store_relaxed_u32(&q->control->receivers.asleep, 0);
 }
 
-/* Whose coming and going is no news to us: a producer that a consumer has seen end, consumers that left before we came. */
+/* Whose coming and going is no news to us: a producer that a consumer has seen end, consumers that
+ * left before we came. */
 static void
 remember_peers(struct shmq *q)
 {
 	uint64_t generation;
-	bool vacant = shmqi_role_vacant(&q->control->consumer.holder, q->seg->spare, true, &generation);
+	bool vacant =
+		shmqi_role_vacant(&q->control->consumer.holder, q->seg->spare, true, &generation);
 
 	q->consumers_known = vacant ? generation : generation - 1;
 	/* Relaxed: written by consumers only, in turn. */
@@ -136,7 +141,8 @@ open_handle(struct shmq *q)
 	q->wait = shmqi_wait_real();
 	q->fenced = shmqi_os_barrier_register() != 0;
 	q->alive = QUEUE_ALIVE;
-	q->hot.can = (q->roles & SHMQ_PRODUCER ? SHMQ_CAN_SEND : 0) | (q->roles & SHMQ_CONSUMER ? SHMQ_CAN_RECV : 0);
+	q->hot.can = (q->roles & SHMQ_PRODUCER ? SHMQ_CAN_SEND : 0) |
+		     (q->roles & SHMQ_CONSUMER ? SHMQ_CAN_RECV : 0);
 	if (q->fenced || (q->roles & SHMQ_HANGUP))
 		q->hot.can |= SHMQ_CAN_SLOWLY;
 }
@@ -145,7 +151,7 @@ open_handle(struct shmq *q)
 static int
 attach(struct shmq *q, const struct shmqi_address *a, unsigned role)
 {
-	struct shmqi_join join = { .roles = role & ROLES, .index = PEER_NONE };
+	struct shmqi_join join = {.roles = role & ROLES, .index = PEER_NONE};
 	struct shmqi_attach_how how = {
 		.flags = role & (SHMQ_LOCK | SHMQ_POPULATE),
 		.queue = true,
@@ -159,7 +165,8 @@ attach(struct shmq *q, const struct shmqi_address *a, unsigned role)
 		return err;
 	q->roles = role & (ROLES | SHMQ_HANGUP);
 	q->index = join.index;
-	q->control = (struct format_spsc *)(void *)((unsigned char *)q->seg->object + q->seg->g.control_offset);
+	q->control = (struct format_spsc *)(void *)((unsigned char *)q->seg->object +
+						    q->seg->g.control_offset);
 	err = q->seg->locked ? shmqi_os_lock_memory(q, handle_bytes()) : 0;
 	if (err == 0)
 		err = claim_roles(q);
@@ -211,14 +218,16 @@ same_geometry(const struct shmq *q, const struct shmq_opts *opts)
 
 	if (!opts)
 		return 0;
-	if (g->kind != opts->kind || g->msg_max != opts->msg_max || (opts->capacity && g->capacity != opts->capacity))
+	if (g->kind != opts->kind || g->msg_max != opts->msg_max ||
+	    (opts->capacity && g->capacity != opts->capacity))
 		return -EINVAL;
 	return 0;
 }
 
 /* Attach, or create and attach; others may create or remove in between, so a few times. */
 static int
-open_address(struct shmq **q, const struct shmqi_address *a, const struct shmq_opts *opts, unsigned role)
+open_address(struct shmq **q, const struct shmqi_address *a, const struct shmq_opts *opts,
+	     unsigned role)
 {
 	int err = -ENOENT;
 
@@ -245,7 +254,8 @@ shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts, uns
 		err = (int)bytes;
 	if (err == 0)
 		err = shmqi_address_parse(&a, addr);
-	if (err == 0 && (a.backend == SHMQ_BACKEND_MEMFD || (a.backend == SHMQ_BACKEND_SYSV && !a.key && a.number == ADDR_NONE)))
+	if (err == 0 && (a.backend == SHMQ_BACKEND_MEMFD ||
+			 (a.backend == SHMQ_BACKEND_SYSV && !a.key && a.number == ADDR_NONE)))
 		err = -EINVAL;
 	if (err == 0)
 		err = open_address(&q, &a, opts, role);

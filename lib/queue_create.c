@@ -11,7 +11,7 @@
 #define LATER_FLAGS (SHMQ_LOSSY | SHMQ_RECORDS | SHMQ_REDELIVER)
 #define MODE_BITS 0777u
 
-static const struct shmq_opts defaults = { .size = sizeof(defaults), .msg_max = DEFAULT_MSG_MAX };
+static const struct shmq_opts defaults = {.size = sizeof(defaults), .msg_max = DEFAULT_MSG_MAX};
 
 static int
 check_opts(const struct shmq_opts *opts)
@@ -20,7 +20,8 @@ check_opts(const struct shmq_opts *opts)
 		return -EINVAL;
 	if ((opts->flags & ~(QUEUE_FLAGS | LATER_FLAGS)) || (opts->mode & ~MODE_BITS))
 		return -EINVAL;
-	if (opts->kind != SHMQ_SPSC || (opts->flags & LATER_FLAGS) || opts->max_deliveries || opts->slow_limit)
+	if (opts->kind != SHMQ_SPSC || (opts->flags & LATER_FLAGS) || opts->max_deliveries ||
+	    opts->slow_limit)
 		return -ENOTSUP;
 	return opts->numa_node == 0 || opts->numa_node == -1 ? 0 : -ENOTSUP;
 }
@@ -46,7 +47,8 @@ shmq_footprint(const struct shmq_opts *opts)
 	struct shmqi_geometry g;
 	int err = check_opts(o);
 
-	if (err == 0 && o->page_size && o->page_size != shmqi_os_page_size() && !shmqi_huge_page_size(o->page_size))
+	if (err == 0 && o->page_size && o->page_size != shmqi_os_page_size() &&
+	    !shmqi_huge_page_size(o->page_size))
 		err = -ENOTSUP;
 	if (err == 0)
 		err = plan(&g, o, o->page_size ? o->page_size : shmqi_os_page_size());

@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* The consumer's calls. Each has a fast way that is shmq_hot_recv() and a slow one in a function of its own. */
+/* The consumer's calls. Each has a fast way that is shmq_hot_recv() and a slow one in a function of
+ * its own. */
 #include "queue.h"
 
 #include <errno.h>
 
 #define FAST(q) (((q)->hot.can & (SHMQ_CAN_RECV | SHMQ_CAN_SLOWLY)) == SHMQ_CAN_RECV)
 
+/* The next message, or why not; empty costs a short pause. */
+static int64_t
+look_once(struct shmq *q, struct shmq_slot **slot)
+{
+	int64_t len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head, slot);
+
+	if (len == -EBADMSG)
+		return shmq_hot_fail(&q->hot);
+	if (len == -EAGAIN)
+		shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
+	return len;
+}
+
 /* Find the next message, waiting if that is asked: its length, or why not. */
 static int64_t
 look(struct shmq *q, int64_t timeout_ns, struct shmq_slot **slot)
 {
 	for (;;) {
-		int64_t len = shmq_hot_look(&q->hot, slot);
+		int64_t len = look_once(q, slot);
 		int err;
 
 		if (len != -EAGAIN)
@@ -27,7 +41,7 @@ look(struct shmq *q, int64_t timeout_ns, struct shmq_slot **slot)
 static void
 release(struct shmq *q, uint64_t count)
 {
-	shmq_spsc_release(&q->hot.ring, count);
+	shmq_spsc_release(&q->hot.ring, q->hot.ring.head + count);
 	shmqi_queue_released(q);
 }
 
@@ -52,20 +66,45 @@ recv_slowly(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 	return len;
 }
 
+/* Receive the message found. Calls are last, so no register is saved around them. */
+static inline ssize_t
+recv_found(struct shmq *q, void *buf, const struct shmq_slot *slot, size_t len)
+{
+	uint64_t next = q->hot.ring.head + 1;
+
+	shmq_copy(buf, slot + 1, len);
+	shmq_spsc_release(&q->hot.ring, next);
+	if (shmq_hot_asleep(q->hot.senders_asleep))
+		return shmq_hot_wake_senders(&q->hot, (int64_t)len);
+	return (ssize_t)len;
+}
+
+static __attribute__((noinline)) ssize_t
+recv_long(struct shmq *q, void *buf, const struct shmq_slot *slot, size_t len)
+{
+	return recv_found(q, buf, slot, len);
+}
+
+/* Whatever the fast way cannot do, recv_slowly() does from the start. */
 ssize_t
 shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 {
-	int64_t got;
+	struct shmq_slot *slot = NULL;
+	int64_t len;
 
 	if (unlikely(!q || !FAST(q) || timeout_ns < SHMQ_FOREVER || (!buf && size)))
 		return recv_slowly(q, buf, size, timeout_ns);
-	got = shmq_hot_recv(&q->hot, buf, size);
-	if (likely(got != -EAGAIN))
-		return got;
+	len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head, &slot);
 	/* Relaxed: a flag that stays up. */
-	if (timeout_ns == 0 && !shmq_load_relaxed_u32(q->hot.removed))
+	if (unlikely(len == -EAGAIN && timeout_ns == 0 && !shmq_load_relaxed_u32(q->hot.removed))) {
+		shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
 		return -EAGAIN;
-	return recv_slowly(q, buf, size, timeout_ns);
+	}
+	if (unlikely(len < 0 || (uint64_t)len > size))
+		return recv_slowly(q, buf, size, timeout_ns);
+	if ((size_t)len - SHMQ_COPY_SHORT > SHMQ_COPY_LONG - SHMQ_COPY_SHORT)
+		return recv_long(q, buf, slot, (size_t)len);
+	return recv_found(q, buf, slot, (size_t)len);
 }
 
 ssize_t
@@ -102,8 +141,8 @@ shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns)
 	struct shmq_slot *slot = NULL;
 	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
 
-	if (len == -EBUSY && msg) {	/* peeked already: the same message again */
-		*msg = (struct iovec){ shmq_spsc_bytes(q->peeked), q->peeked_bytes };
+	if (len == -EBUSY && msg) { /* peeked already: the same message again */
+		*msg = (struct iovec){shmq_spsc_bytes(q->peeked), q->peeked_bytes};
 		return 0;
 	}
 	if (len == 0 && (!msg || timeout_ns < SHMQ_FOREVER))
@@ -117,7 +156,7 @@ shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns)
 	q->peeked = slot;
 	q->peeked_bytes = (size_t)len;
 	q->hot.can &= ~SHMQ_CAN_RECV;
-	*msg = (struct iovec){ shmq_spsc_bytes(slot), (size_t)len };
+	*msg = (struct iovec){shmq_spsc_bytes(slot), (size_t)len};
 	return 0;
 }
 

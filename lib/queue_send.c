@@ -1,17 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* The producer's calls. Each has a fast way that is shmq_hot_send() and a slow one in a function of its own. */
+/* The producer's calls. Each has a fast way that is shmq_hot_send() and a slow one in a function of
+ * its own. */
 #include "queue.h"
 
 #include <errno.h>
 
 #define FAST(q) (((q)->hot.can & (SHMQ_CAN_SEND | SHMQ_CAN_SLOWLY)) == SHMQ_CAN_SEND)
 
+/* Room for a message, or why not. */
+static int
+claim_once(struct shmq *q, size_t len, struct shmq_slot **slot)
+{
+	int err;
+
+	/* Relaxed: a flag that stays up; a send that misses it is a send before the removal. */
+	if (shmq_load_relaxed_u32(q->hot.removed))
+		return -EIDRM;
+	if (len > q->hot.ring.msg_max)
+		return -EMSGSIZE;
+	err = shmq_spsc_claim(&q->hot.ring, slot);
+	return err == -EBADMSG ? shmq_hot_fail(&q->hot) : err;
+}
+
 /* Claim a slot, waiting if that is asked. */
 static int
 claim(struct shmq *q, size_t len, int64_t timeout_ns, struct shmq_slot **slot)
 {
 	for (;;) {
-		int err = shmqi_queue_hung_up(q, SHMQ_CONSUMER, false) ? -EPIPE : shmq_hot_claim(&q->hot, len, slot);
+		int err = shmqi_queue_hung_up(q, SHMQ_CONSUMER, false) ? -EPIPE
+								       : claim_once(q, len, slot);
 
 		if (err != -EAGAIN)
 			return err;
@@ -26,7 +43,7 @@ claim(struct shmq *q, size_t len, int64_t timeout_ns, struct shmq_slot **slot)
 static void
 publish(struct shmq *q, struct shmq_slot *slot, size_t len)
 {
-	shmq_spsc_publish(&q->hot.ring, slot, len);
+	shmq_spsc_publish(&q->hot.ring, slot, q->hot.ring.tail, len);
 	shmqi_queue_published(q);
 }
 
@@ -47,17 +64,40 @@ send_slowly(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 	return 0;
 }
 
+/* Whatever the fast way cannot do, send_slowly() does from the start. Calls are last, so no
+ * register is saved around them. */
+static inline int
+send_fast(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
+{
+	uint64_t at = q->hot.ring.tail;
+	struct shmq_slot *slot = NULL;
+
+	/* Relaxed: a flag that stays up. */
+	if (unlikely(shmq_load_relaxed_u32(q->hot.removed) || len > q->hot.ring.msg_max))
+		return send_slowly(q, msg, len, timeout_ns);
+	if (unlikely(shmq_spsc_claim(&q->hot.ring, &slot)))
+		return send_slowly(q, msg, len, timeout_ns);
+	shmq_copy(shmq_spsc_bytes(slot), msg, len);
+	shmq_spsc_publish(&q->hot.ring, slot, at, len);
+	if (shmq_hot_asleep(q->hot.receivers_asleep))
+		return (int)shmq_hot_wake_receivers(&q->hot, 0);
+	return 0;
+}
+
+static __attribute__((noinline)) int
+send_long(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
+{
+	return send_fast(q, msg, len, timeout_ns);
+}
+
 int
 shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 {
-	int err;
-
 	if (unlikely(!q || !FAST(q) || timeout_ns < SHMQ_FOREVER || (!msg && len)))
 		return send_slowly(q, msg, len, timeout_ns);
-	err = shmq_hot_send(&q->hot, msg, len);
-	if (likely(err != -EAGAIN || timeout_ns == 0))
-		return err;
-	return send_slowly(q, msg, len, timeout_ns);
+	if (len - SHMQ_COPY_SHORT > SHMQ_COPY_LONG - SHMQ_COPY_SHORT)
+		return send_long(q, msg, len, timeout_ns);
+	return send_fast(q, msg, len, timeout_ns);
 }
 
 ssize_t
@@ -77,11 +117,11 @@ shmq_send_batch(struct shmq *q, const struct iovec *v, size_t n, int64_t timeout
 		else if (sent == 0)
 			err = claim(q, v[sent].iov_len, timeout_ns, &slot);
 		else
-			err = shmq_hot_claim(&q->hot, v[sent].iov_len, &slot);
+			err = claim_once(q, v[sent].iov_len, &slot);
 		if (err)
 			break;
 		shmq_copy(shmq_spsc_bytes(slot), v[sent].iov_base, v[sent].iov_len);
-		shmq_spsc_publish(&q->hot.ring, slot, v[sent].iov_len);
+		shmq_spsc_publish(&q->hot.ring, slot, q->hot.ring.tail, v[sent].iov_len);
 	}
 	if (sent)
 		shmqi_queue_published(q);
@@ -103,7 +143,7 @@ shmq_reserve(struct shmq *q, struct iovec *slot, size_t len, int64_t timeout_ns)
 	q->reserved = room;
 	q->reserved_bytes = len;
 	q->hot.can &= ~SHMQ_CAN_SEND;
-	*slot = (struct iovec){ shmq_spsc_bytes(room), len };
+	*slot = (struct iovec){shmq_spsc_bytes(room), len};
 	return 0;
 }
 

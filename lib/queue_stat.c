@@ -31,7 +31,8 @@ shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const voi
 void
 shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g)
 {
-	struct format_spsc *control = (struct format_spsc *)(void *)((unsigned char *)object + g->control_offset);
+	struct format_spsc *control =
+		(struct format_spsc *)(void *)((unsigned char *)object + g->control_offset);
 
 	shmqi_wake_always(&control->receivers);
 	shmqi_wake_always(&control->senders);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a call does when it cannot go on at once: refuse, tell that the peer or the queue is gone, or wait. */
+/* What a call does when it cannot go on at once: refuse, tell that the peer or the queue is gone,
+ * or wait. */
 #include "queue.h"
 
 #include <errno.h>
@@ -51,7 +52,8 @@ bool
 shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe)
 {
 	bool producer = peer_role == SHMQ_PRODUCER;
-	const uint64_t *holder = producer ? &q->control->producer.holder : &q->control->consumer.holder;
+	const uint64_t *holder = producer ? &q->control->producer.holder
+					  : &q->control->consumer.holder;
 	int fd = probe ? shmqi_seg_spare(q->seg) : -1;
 	uint64_t generation;
 
@@ -60,7 +62,8 @@ shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe)
 	return generation != (producer ? q->producers_known : q->consumers_known);
 }
 
-/* The end of the producers that came so far is reported once; a consumer that attaches later waits for new ones. */
+/* The end of the producers that came so far is reported once; a consumer that attaches later waits
+ * for new ones. */
 static void
 report_end(struct shmq *q)
 {
@@ -72,8 +75,8 @@ report_end(struct shmq *q)
 }
 
 /*
- * Who finds the queue removed, or its producer gone, looks once more: what was published before that is there now (ROLE), and
- * is to be received first.
+ * Who finds the queue removed, or its producer gone, looks once more: what was published before
+ * that is there now (ROLE), and is to be received first.
  */
 int
 shmqi_queue_recv_nothing(struct shmq *q, bool probe)
@@ -137,7 +140,8 @@ no_room_to_come(void *arg)
 int
 shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns)
 {
-	struct shmqi_wait wait = { &q->control->receivers, message_ready, no_message_to_come, q };
+	struct shmqi_wait wait = {&q->control->receivers, message_ready, no_message_to_come, q,
+				  &q->message_spin_ns};
 
 	return shmqi_wait(&q->wait, &wait, timeout_ns);
 }
@@ -145,25 +149,28 @@ shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns)
 int
 shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns)
 {
-	struct shmqi_wait wait = { &q->control->senders, room_ready, no_room_to_come, q };
+	struct shmqi_wait wait = {&q->control->senders, room_ready, no_room_to_come, q,
+				  &q->room_spin_ns};
 
 	return shmqi_wait(&q->wait, &wait, timeout_ns);
 }
 
-void
-shmq_hot_wake_receivers(struct shmq_hot *hot)
+int64_t
+shmq_hot_wake_receivers(struct shmq_hot *hot, int64_t result)
 {
 	struct shmq *q = (struct shmq *)(void *)hot;
 
 	shmqi_wake(&q->control->receivers, &hot->woken_receivers);
+	return result;
 }
 
-void
-shmq_hot_wake_senders(struct shmq_hot *hot)
+int64_t
+shmq_hot_wake_senders(struct shmq_hot *hot, int64_t result)
 {
 	struct shmq *q = (struct shmq *)(void *)hot;
 
 	shmqi_wake(&q->control->senders, &hot->woken_senders);
+	return result;
 }
 
 void
@@ -172,7 +179,8 @@ shmqi_queue_published(struct shmq *q)
 	if (q->fenced)
 		/* SLEEP, fence: no sleeper's membarrier reaches us. */
 		shmq_fence_seq_cst();
-	shmq_hot_published(&q->hot);
+	if (shmq_hot_asleep(q->hot.receivers_asleep))
+		(void)shmq_hot_wake_receivers(&q->hot, 0);
 }
 
 void
@@ -181,7 +189,8 @@ shmqi_queue_released(struct shmq *q)
 	if (q->fenced)
 		/* SLEEP, fence: no sleeper's membarrier reaches us. */
 		shmq_fence_seq_cst();
-	shmq_hot_released(&q->hot);
+	if (shmq_hot_asleep(q->hot.senders_asleep))
+		(void)shmq_hot_wake_senders(&q->hot, 0);
 }
 
 int
@@ -195,9 +204,9 @@ shmq_hot_fail(struct shmq_hot *hot)
 }
 
 int
-shmq_port_bind(struct shmq_port *port, struct shmq *q, size_t hot_bytes, unsigned layout)
+shmq_port_bind(struct shmq_hot **hot, struct shmq *q, size_t hot_bytes, unsigned layout)
 {
-	if (!port || !q)
+	if (!q)
 		return -EINVAL;
 	if (hot_bytes != sizeof(struct shmq_hot) || layout != SHMQ_INLINE_LAYOUT)
 		return -EPROTONOSUPPORT;
@@ -205,7 +214,6 @@ shmq_port_bind(struct shmq_port *port, struct shmq *q, size_t hot_bytes, unsigne
 		return -EBADF;
 	if (q->roles & SHMQ_OBSERVER)
 		return -ENOTSUP;
-	port->hot = &q->hot;
-	port->q = q;
+	*hot = &q->hot;
 	return 0;
 }

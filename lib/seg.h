@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Segments: objects with a lifecycle. A backend knows how to create, open and unlink one kind of object; everything else is common.
+ * Segments: objects with a lifecycle. A backend knows how to create, open and unlink one kind of
+ * object; everything else is common.
  *
- * Liveness is an OFD lock on one byte of the object's own file (of the side file for a sysv: queue), held by a mapping: the attach opens a
- * description of its own, takes the byte, maps the object from it, marks the mapping MADV_DONTFORK and closes the descriptor. So the lock
- * goes exactly with the mapping: with munmap, exec and any death, and no child keeps it.
+ * Liveness is an OFD lock on one byte of the object's own file (of the side file for a sysv:
+ * queue), held by a mapping: the attach opens a description of its own, takes the byte, maps the
+ * object from it, marks the mapping MADV_DONTFORK and closes the descriptor. So the lock goes
+ * exactly with the mapping: with munmap, exec and any death, and no child keeps it.
  */
 #ifndef SHMQ_SEG_H
 #define SHMQ_SEG_H
@@ -20,36 +22,38 @@ struct shmqi_entry;
 
 /* How to open an object. */
 enum shmqi_access {
-	OPEN_READ,	/* read only */
-	OPEN_ANY,	/* writable if that is allowed, else read only */
-	OPEN_WRITE,	/* writable, or -EACCES */
+	OPEN_READ,  /* read only */
+	OPEN_ANY,   /* writable if that is allowed, else read only */
+	OPEN_WRITE, /* writable, or -EACCES */
 };
 
 /* An open object, not yet attached. */
 struct shmqi_object {
-	int fd;			/* the description our lock will be on; raw sysv: -1 */
-	int spare;		/* another description, without locks: for probes and the data; raw sysv: -1 */
-	int shmid;		/* mmap backends: -1 */
+	int fd;	   /* the description our lock will be on; raw sysv: -1 */
+	int spare; /* another description, without locks: for probes and the data; raw sysv: -1 */
+	int shmid; /* mmap backends: -1 */
 	bool writable;
-	struct shmqi_inode inode;	/* of fd */
+	struct shmqi_inode inode; /* of fd */
 	uint64_t bytes;
 	size_t page_size;
 };
 
 struct shmqi_backend {
-	/* Find the page size a segment here would have; `wanted` 0: the natural one. -ENOTSUP: not here. */
+	/* Find the page size a segment here would have; `wanted` 0: the natural one. -ENOTSUP: not
+	 * here. */
 	int (*page_size)(const struct shmqi_address *a, size_t wanted, size_t *out);
 	/* Create, complete; what shmq_create() returns. */
 	int (*create)(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode);
-	int (*open)(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_access access);
+	int (*open)(struct shmqi_object *o, const struct shmqi_address *a,
+		    enum shmqi_access access);
 	/* Whether the address still names this object. */
 	bool (*current)(const struct shmqi_object *o, const struct shmqi_address *a);
 	/* Free the address. */
 	int (*unlink)(const struct shmqi_object *o, const struct shmqi_address *a);
 };
 
-extern const struct shmqi_backend shmqi_backend_named;		/* shm:, file: */
-extern const struct shmqi_backend shmqi_backend_memfd;		/* memfd: and fd: */
+extern const struct shmqi_backend shmqi_backend_named; /* shm:, file: */
+extern const struct shmqi_backend shmqi_backend_memfd; /* memfd: and fd: */
 extern const struct shmqi_backend shmqi_backend_sysv;
 
 const struct shmqi_backend *shmqi_backend_of(const struct shmqi_address *a);
@@ -65,13 +69,16 @@ bool shmqi_huge_page_size(size_t wanted);
 /* backend_sysv.c */
 int shmqi_sysv_id(const struct shmqi_address *a);
 /* shmget() of a new segment: its shmid. */
-int shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, uint64_t bytes, mode_t mode);
+int shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, uint64_t bytes,
+		   mode_t mode);
 /* Make all pages of a new segment present, and lock them if its flags say so. */
 int shmqi_sysv_settle(int id, const struct shmqi_geometry *g, void *base, uint64_t bytes);
 /* The raw open: no side file. */
-int shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_access access);
+int shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a,
+		    enum shmqi_access access);
 /* backend_sysv_queue.c: side files */
-int shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode);
+int shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g,
+			    mode_t mode);
 int shmqi_side_open(struct shmqi_object *o, const struct format_header *header);
 /* The path of the side file of SysV segment `shmid`: 1 found (and *out), 0 there is none, -errno. */
 #define SIDE_ROOM 80
@@ -87,39 +94,41 @@ bool shmqi_sysv_half_made(int shmid);
 int shmqi_lock_anonymous(int fd);
 /* How many attaches hold a lock, or a negated errno. */
 int64_t shmqi_lock_count(int fd);
-/* Whether the holder of participant byte `index` is dead: 1 dead or gone, 0 alive or not to be told. */
+/* Whether the holder of participant byte `index` is dead: 1 dead or gone, 0 alive or not to be
+ * told. */
 int shmqi_lock_dead(int fd, unsigned index);
 
-/* One attach of this process. Fields after `base` do not change while it is attached, but for the resize of a raw segment. */
+/* One attach of this process. Fields after `base` do not change while it is attached, but for the
+ * resize of a raw segment. */
 struct shmq_seg {
 	const struct shmqi_backend *backend;
 	struct shmqi_address address;
 	struct shmqi_geometry g;
-	struct format_header header;	/* a private copy; zero for raw sysv: */
-	struct shmqi_inode inode;	/* that carries the locks */
-	int spare;			/* a description without locks; -1: none */
+	struct format_header header; /* a private copy; zero for raw sysv: */
+	struct shmqi_inode inode;    /* that carries the locks */
+	int spare;		     /* a description without locks; -1: none */
 	int shmid;
 	bool queue, writable, read_only, locked;
-	bool displaced;			/* another attach took its place by SHM_REMAP: nothing of it is mapped */
-	void *base;			/* the user's memory; of a queue the object */
-	size_t size;			/* bytes the user asked for */
-	size_t mapped_bytes;		/* of base */
-	uint64_t file_offset;		/* of base in the object */
-	void *object;			/* the metadata, header first; NULL for raw sysv: */
-	size_t object_bytes;		/* mapped at object */
-	void *keeper;			/* the mapping that holds the lock: object, or a page of the side file */
+	bool displaced; /* another attach took its place by SHM_REMAP: nothing of it is mapped */
+	void *base;	/* the user's memory; of a queue the object */
+	size_t size;	/* bytes the user asked for */
+	size_t mapped_bytes;  /* of base */
+	uint64_t file_offset; /* of base in the object */
+	void *object;	      /* the metadata, header first; NULL for raw sysv: */
+	size_t object_bytes;  /* mapped at object */
+	void *keeper; /* the mapping that holds the lock: object, or a page of the side file */
 	size_t keeper_bytes;
-	struct shmqi_entry *entry;	/* in the table */
-	struct shmq_seg *next, **link;	/* all attaches of this process, under shmqi_seg_mutex */
-	void *heir;			/* during fork: the mapping that the child will have as object and keeper */
+	struct shmqi_entry *entry;     /* in the table */
+	struct shmq_seg *next, **link; /* all attaches of this process, under shmqi_seg_mutex */
+	void *heir; /* during fork: the mapping that the child will have as object and keeper */
 };
 
 /* What an attach is to be. */
 struct shmqi_attach_how {
 	void *at;
-	unsigned flags;			/* SHM_*, SHMQ_LOCK, SHMQ_POPULATE */
+	unsigned flags; /* SHM_*, SHMQ_LOCK, SHMQ_POPULATE */
 	bool queue;
-	bool observer;			/* map read-only, whatever the permission */
+	bool observer; /* map read-only, whatever the permission */
 	/* Take the lock byte on `fd`; a negated errno ends the attach. */
 	int (*take)(struct shmq_seg *seg, int fd, void *arg);
 	void *arg;
@@ -129,14 +138,17 @@ struct shmqi_attach_how {
 extern pthread_mutex_t shmqi_seg_mutex;
 extern struct shmq_seg *shmqi_seg_first;
 
-int shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a, const struct shmqi_attach_how *how);
-/* Take the place of whatever attaches [seg->base, + mapped_bytes) covers whole; the caller holds shmqi_seg_mutex. */
+int shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
+		     const struct shmqi_attach_how *how);
+/* Take the place of whatever attaches [seg->base, + mapped_bytes) covers whole; the caller holds
+ * shmqi_seg_mutex. */
 void shmqi_seg_displace(struct shmq_seg *seg);
 /* Note an attach (dtime: a detach) in the lifecycle page. */
 void shmqi_seg_touch(struct shmq_seg *seg, bool detach);
 /* Unmap and free; by_address: -EINVAL and no change when nothing of it is left. */
 int shmqi_seg_release(struct shmq_seg *seg, bool by_address);
-/* A usable description without locks, opened again by name if the program has closed ours; -1: none to be had. */
+/* A usable description without locks, opened again by name if the program has closed ours; -1: none
+ * to be had. */
 int shmqi_seg_spare(struct shmq_seg *seg);
 /* Map `seg`'s object or data; errors as shmat(). */
 int shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how);
@@ -152,7 +164,8 @@ int shmqi_seg_create(const struct shmqi_address *a, struct shmqi_geometry *g, mo
 /* Finish the removal of what `a` names, if it is marked; 1: the address is free now. */
 int shmqi_finish_removal(const struct shmqi_address *a);
 
-/* Wake who sleeps in a removed queue. Defined by the queue layer: the one question, with the next, that is asked upwards. */
+/* Wake who sleeps in a removed queue. Defined by the queue layer: the one question, with the next,
+ * that is asked upwards. */
 void shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g);
 
 /* seg_stat.c: size-first structs, and stat */
@@ -161,6 +174,7 @@ void shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work);
 void shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg);
 int shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a);
 /* Add a queue's own figures; `fd`: a description without locks, or -1. Defined by the queue layer. */
-void shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const void *object, int fd);
+void shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const void *object,
+		      int fd);
 
 #endif

@@ -21,7 +21,7 @@ take_anonymous(struct shmq_seg *seg, int fd, void *arg)
 int
 shmq_seg_attach_at(struct shmq_seg **out, const char *addr, void *at, unsigned flags)
 {
-	struct shmqi_attach_how how = { .at = at, .flags = flags, .take = take_anonymous };
+	struct shmqi_attach_how how = {.at = at, .flags = flags, .take = take_anonymous};
 	struct shmqi_address a;
 	int err;
 
@@ -43,6 +43,20 @@ shmq_seg_detach(struct shmq_seg *seg)
 	return seg ? shmqi_seg_release(seg, false) : -EINVAL;
 }
 
+/* The attach of SysV memory that mremap() has moved to `base`: shmdt() knows it there, so we do.
+ * The caller holds shmqi_seg_mutex. */
+static struct shmq_seg *
+moved_to(const void *base)
+{
+	uint64_t inode = shmqi_os_inode_at(base);
+
+	for (struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next)
+		if (seg->shmid >= 0 && !seg->queue && !seg->displaced &&
+		    (uint64_t)seg->shmid == inode && shmqi_os_inode_at(seg->base) != inode)
+			return seg;
+	return NULL;
+}
+
 int
 shmq_seg_detach_at(const void *base)
 {
@@ -51,7 +65,9 @@ shmq_seg_detach_at(const void *base)
 	pthread_mutex_lock(&shmqi_seg_mutex);
 	seg = shmqi_table_at(base);
 	if (seg && seg->queue)
-		seg = NULL;	/* a queue's memory goes with its handle */
+		seg = NULL; /* a queue's memory goes with its handle */
+	else if (!seg && (seg = moved_to(base)))
+		seg->base = (void *)(uintptr_t)base;
 	pthread_mutex_unlock(&shmqi_seg_mutex);
 	return seg ? shmqi_seg_release(seg, true) : -EINVAL;
 }
@@ -84,7 +100,9 @@ shmq_seg_sync(struct shmq_seg *seg)
 	return msync(seg->base, seg->mapped_bytes, MS_SYNC) == 0 ? 0 : -errno;
 }
 
-/* Resize ------------------------------------------------------------------------------------------------------------- */
+/* Resize
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 /* Let the object have room for `size` bytes of data. */
 static int
@@ -97,9 +115,10 @@ grow_object(struct shmq_seg *seg, size_t size)
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return -EINVAL;
+	/* Relaxed: only grows, and this process sees its own growth. */
+	if (seg->address.backend == SHMQ_BACKEND_FD && size > shmq_load_relaxed_u64(&life->segsz))
+		return -EINVAL;
 	if (wanted > (uint64_t)st.st_size) {
-		if (seg->address.backend == SHMQ_BACKEND_FD)
-			return -EINVAL;
 		if (!seg->writable)
 			return -EACCES;
 		err = shmqi_mmap_grow(fd, (uint64_t)st.st_size, wanted, seg->g.flags & SHMQ_SPARSE);
@@ -115,7 +134,7 @@ static int
 enter_again(struct shmq_seg *seg)
 {
 	struct shmqi_entry *old = seg->entry;
-	struct shmq_stat st = { .size = sizeof(st) };
+	struct shmq_stat st = {.size = sizeof(st)};
 	int err;
 
 	shmqi_stat_attach(&st, seg);
@@ -139,7 +158,7 @@ remap(struct shmq_seg *seg, size_t size)
 		return err;
 	base = mremap(seg->base, seg->mapped_bytes, bytes, MREMAP_MAYMOVE);
 	if (base == MAP_FAILED)
-		return errno == EFAULT ? -EINVAL : errno == EAGAIN ? -ENOMEM : -errno;
+		return errno == EFAULT ? -EINVAL : shmqi_os_map_error(errno);
 	seg->base = base;
 	seg->mapped_bytes = bytes;
 	seg->size = size;

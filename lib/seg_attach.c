@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RACES_MAX 100	/* attaches that met a removal under way */
+#define RACES_MAX 100 /* attaches that met a removal under way */
 
 pthread_mutex_t shmqi_seg_mutex = PTHREAD_MUTEX_INITIALIZER;
 struct shmq_seg *shmqi_seg_first;
@@ -23,8 +23,9 @@ shmqi_seg_spare(struct shmq_seg *seg)
 
 	if (seg->spare < 0 || shmqi_os_fd_is(seg->spare, seg->inode))
 		return seg->spare;
-	seg->spare = -1;	/* the program closed it, or it is another file's number now */
-	if (seg->shmid >= 0 || seg->backend->open(&o, &seg->address, seg->writable ? OPEN_WRITE : OPEN_READ) != 0)
+	seg->spare = -1; /* the program closed it, or it is another file's number now */
+	if (seg->shmid >= 0 ||
+	    seg->backend->open(&o, &seg->address, seg->writable ? OPEN_WRITE : OPEN_READ) != 0)
 		return -1;
 	if (shmqi_inode_same(o.inode, seg->inode)) {
 		seg->spare = o.spare;
@@ -43,7 +44,8 @@ shmqi_seg_touch(struct shmq_seg *seg, bool detach)
 		return;
 	life = format_lifecycle(seg->object);
 	/* Relaxed: a diagnosis, each word alone. */
-	shmq_store_relaxed_u64(detach ? &life->dtime_s : &life->atime_s, (uint64_t)shmqi_os_wall_s());
+	shmq_store_relaxed_u64(detach ? &life->dtime_s : &life->atime_s,
+			       (uint64_t)shmqi_os_wall_s());
 	shmq_store_relaxed_u32(&life->lpid, (uint32_t)getpid());
 }
 
@@ -59,7 +61,8 @@ protection(const struct shmq_seg *seg, const struct shmqi_attach_how *how)
 		prot |= PROT_EXEC;
 	if ((prot & PROT_WRITE) && !seg->writable)
 		return -EACCES;
-	if ((prot & PROT_EXEC) && faccessat(seg->spare, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0 &&
+	if ((prot & PROT_EXEC) &&
+	    faccessat(seg->spare, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0 &&
 	    !shmqi_os_capable(CAP_IPC_OWNER))
 		return -EACCES;
 	return prot;
@@ -86,13 +89,23 @@ place(const struct shmqi_attach_how *how, size_t page_size, uintptr_t *at, int *
 static int
 map_error(int err)
 {
-	return err == EEXIST ? -EINVAL : -err;
+	return err == EEXIST ? -EINVAL : shmqi_os_map_error(err);
+}
+
+/* A read-only attach is mapped from a read-only descriptor, so that mprotect() cannot make it more.
+ */
+static int
+descriptor_for(const struct shmq_seg *seg, int prot)
+{
+	if ((prot & PROT_WRITE) || !seg->writable)
+		return seg->spare;
+	return shmqi_os_reopen(seg->spare, O_RDONLY);
 }
 
 int
 shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
-	int prot = protection(seg, how), flags, err;
+	int prot = protection(seg, how), flags, err, fd;
 	uintptr_t at;
 	void *base;
 
@@ -101,9 +114,15 @@ shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	err = place(how, (size_t)seg->g.page_size, &at, &flags);
 	if (err)
 		return err;
-	base = mmap((void *)at, seg->mapped_bytes, prot, flags, seg->spare, (off_t)seg->file_offset);
-	if (base == MAP_FAILED)
-		return map_error(errno);
+	fd = descriptor_for(seg, prot);
+	if (fd < 0)
+		return fd;
+	base = mmap((void *)at, seg->mapped_bytes, prot, flags, fd, (off_t)seg->file_offset);
+	err = base == MAP_FAILED ? map_error(errno) : 0;
+	if (fd != seg->spare)
+		close(fd);
+	if (err)
+		return err;
 	seg->base = base;
 	seg->read_only = !(prot & PROT_WRITE);
 	return 0;
@@ -146,7 +165,8 @@ measure(struct shmq_seg *seg, const struct shmqi_object *o)
 	return 0;
 }
 
-/* Map the metadata, or the whole of a queue, and check it. The lock will be on this mapping's description. */
+/* Map the metadata, or the whole of a queue, and check it. The lock will be on this mapping's
+ * description. */
 static int
 map_object(struct shmq_seg *seg, const struct shmqi_object *o, bool writable)
 {
@@ -159,8 +179,11 @@ map_object(struct shmq_seg *seg, const struct shmqi_object *o, bool writable)
 	seg->object = mmap(NULL, seg->object_bytes, prot, MAP_SHARED, o->fd, 0);
 	if (seg->object == MAP_FAILED) {
 		seg->object = NULL;
-		return -errno;
+		return shmqi_os_map_error(errno);
 	}
+	/* Reading the metadata is not to read the user's memory around it. */
+	if (!seg->queue)
+		(void)madvise(seg->object, seg->object_bytes, MADV_RANDOM);
 	seg->keeper = seg->object;
 	seg->keeper_bytes = seg->object_bytes;
 	if (madvise(seg->object, seg->object_bytes, MADV_DONTFORK) != 0)
@@ -175,7 +198,8 @@ still_there(const struct shmq_seg *seg, const struct shmqi_object *o)
 	bool removed = shmq_load_relaxed_u32(&format_lifecycle(seg->object)->removed);
 
 	if (seg->address.backend == SHMQ_BACKEND_FD)
-		/* as by shmid: a marked segment can be attached while it lives; the one attach counted may be ours */
+		/* as by shmid: a marked segment can be attached while it lives; the one attach
+		 * counted may be ours */
 		return removed && shmqi_lock_count(seg->spare) <= 1 ? -EIDRM : 0;
 	return removed || !seg->backend->current(o, &seg->address) ? -ESTALE : 0;
 }
@@ -285,21 +309,26 @@ attach_locked(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 static int
 announce(struct shmq_seg *seg)
 {
-	struct shmq_stat st = { .size = sizeof(st) };
+	struct shmq_stat st = {.size = sizeof(st)};
 
 	shmqi_stat_attach(&st, seg);
 	return shmqi_table_add(&seg->entry, seg, seg->base, seg->mapped_bytes, &st);
 }
 
 int
-shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a, const struct shmqi_attach_how *how)
+shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
+		 const struct shmqi_attach_how *how)
 {
 	struct shmq_seg *seg = calloc(1, sizeof(*seg));
 	int err;
 
 	if (!seg)
 		return -ENOMEM;
-	*seg = (struct shmq_seg){ .backend = shmqi_backend_of(a), .address = *a, .spare = -1, .shmid = -1, .queue = how->queue };
+	*seg = (struct shmq_seg){.backend = shmqi_backend_of(a),
+				 .address = *a,
+				 .spare = -1,
+				 .shmid = -1,
+				 .queue = how->queue};
 	err = attach_locked(seg, how);
 	if (err) {
 		free(seg);
@@ -325,7 +354,8 @@ shmqi_seg_displace(struct shmq_seg *seg)
 	for (struct shmq_seg *old = shmqi_seg_first; old; old = old->next) {
 		uintptr_t base = (uintptr_t)old->base;
 
-		if (old == seg || old->displaced || !old->entry || base < from || base + old->mapped_bytes > to)
+		if (old == seg || old->displaced || !old->entry || base < from ||
+		    base + old->mapped_bytes > to)
 			continue;
 		shmqi_table_remove(old->entry);
 		old->displaced = true;

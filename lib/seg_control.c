@@ -30,7 +30,8 @@ end(struct control *c)
 	shmqi_object_close(&c->o);
 }
 
-/* How deep to look before a change: a removal goes on with a damaged segment, as long as it is ours. */
+/* How deep to look before a change: a removal goes on with a damaged segment, as long as it is
+ * ours. */
 static int
 check(struct control *c, bool damaged_too)
 {
@@ -54,7 +55,8 @@ begin(struct control *c, bool damaged_too)
 		err = -EPROTONOSUPPORT;
 	if (err == 0) {
 		c->bytes = shmqi_format_meta_bytes(c->o.page_size);
-		c->object = mmap(NULL, c->bytes, PROT_READ | (c->o.writable ? PROT_WRITE : 0), MAP_SHARED, c->o.fd, 0);
+		c->object = mmap(NULL, c->bytes, PROT_READ | (c->o.writable ? PROT_WRITE : 0),
+				 MAP_SHARED, c->o.fd, 0);
 		if (c->object == MAP_FAILED) {
 			c->object = NULL;
 			err = -errno;
@@ -62,7 +64,8 @@ begin(struct control *c, bool damaged_too)
 	}
 	if (err == 0)
 		err = check(c, damaged_too);
-	if (err == 0 && c->a.backend == SHMQ_BACKEND_FD && shmq_load_relaxed_u32(&format_lifecycle(c->object)->removed) &&
+	if (err == 0 && c->a.backend == SHMQ_BACKEND_FD &&
+	    shmq_load_relaxed_u32(&format_lifecycle(c->object)->removed) &&
 	    shmqi_lock_count(c->o.fd) == 0)
 		err = -EIDRM;
 	if (err)
@@ -74,15 +77,19 @@ static void
 changed(struct control *c)
 {
 	if (c->o.writable)
-		shmq_store_relaxed_u64(&format_lifecycle(c->object)->ctime_s, (uint64_t)shmqi_os_wall_s());
+		shmq_store_relaxed_u64(&format_lifecycle(c->object)->ctime_s,
+				       (uint64_t)shmqi_os_wall_s());
 }
 
-/* set ---------------------------------------------------------------------------------------------------------------- */
+/* set
+ * ----------------------------------------------------------------------------------------------------------------
+ */
 
 static int
 change_inode(int fd, const struct shmq_perm *perm)
 {
-	if ((perm->uid != (uid_t)-1 || perm->gid != (gid_t)-1) && fchown(fd, perm->uid, perm->gid) != 0)
+	if ((perm->uid != (uid_t)-1 || perm->gid != (gid_t)-1) &&
+	    fchown(fd, perm->uid, perm->gid) != 0)
 		return -errno;
 	if (perm->mode != (mode_t)-1 && fchmod(fd, perm->mode & 0777) != 0)
 		return -errno;
@@ -161,9 +168,12 @@ shmq_set(const char *addr, const struct shmq_perm *perm)
 	return c.a.backend == SHMQ_BACKEND_SYSV ? set_sysv(&c.a, perm) : set_mmap(&c, perm);
 }
 
-/* remove ------------------------------------------------------------------------------------------------------------- */
+/* remove
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
-/* Tell those attached: senders look at the word, sleepers are woken (their slices would see it, too). */
+/* Tell those attached: senders look at the word, sleepers are woken (their slices would see it,
+ * too). */
 static void
 mark(void *object, const struct shmqi_geometry *g)
 {
@@ -208,7 +218,7 @@ remove_mmap(struct control *c)
 {
 	int err;
 
-	c->g = (struct shmqi_geometry){ .kind = SHMQ_SEGMENT };
+	c->g = (struct shmqi_geometry){.kind = SHMQ_SEGMENT};
 	err = begin(c, true);
 	if (err)
 		return err;
@@ -240,8 +250,10 @@ remove_sysv(const struct shmqi_address *a)
 	if (id < 0)
 		return id;
 	side = shmqi_side_find(id, path) == 1;
-	object = side && shmctl(id, IPC_STAT, &ds) == 0 && shmqi_os_may_control(ds.shm_perm.uid, ds.shm_perm.cuid) ? shmat(id, NULL, 0)
-														     : (void *)-1;
+	object = side && shmctl(id, IPC_STAT, &ds) == 0 &&
+				 shmqi_os_may_control(ds.shm_perm.uid, ds.shm_perm.cuid)
+			 ? shmat(id, NULL, 0)
+			 : (void *)-1;
 	if (shmctl(id, IPC_RMID, NULL) != 0) {
 		int err = -errno;
 
@@ -271,7 +283,9 @@ shmq_remove(const char *addr)
 	return c.a.backend == SHMQ_BACKEND_SYSV ? remove_sysv(&c.a) : remove_mmap(&c);
 }
 
-/* lock, unlock ------------------------------------------------------------------------------------------------------- */
+/* lock, unlock
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* Lock or unlock the attaches that this process has. */
 static int
@@ -286,13 +300,14 @@ settle_own(struct shmqi_inode inode, bool lock)
 		if (lock)
 			err = shmqi_seg_settle(seg, SHMQ_LOCK);
 		else
-			seg->locked = munlock(seg->base, seg->mapped_bytes) != 0;
+			seg->locked = shmqi_os_unlock_memory(seg->base, seg->mapped_bytes) != 0;
 	}
 	pthread_mutex_unlock(&shmqi_seg_mutex);
 	return err;
 }
 
-/* As SHM_LOCK: with CAP_IPC_LOCK anybody; else the owner or creator, and for a lock only with a limit that is not 0. */
+/* As SHM_LOCK: with CAP_IPC_LOCK anybody; else the owner or creator, and for a lock only with a
+ * limit that is not 0. */
 static int
 may_lock(const struct control *c, bool lock)
 {
@@ -316,7 +331,9 @@ lock_mmap(struct control *c, bool lock)
 	if (err == 0 && !c->o.writable)
 		err = -EACCES;
 	if (err == 0 && lock && c->g.page_size == shmqi_os_page_size())
-		err = shmq_memlock((size_t)(c->g.total_bytes - (c->g.kind == SHMQ_SEGMENT ? c->g.data_offset : 0)), NULL);
+		err = shmq_memlock((size_t)(c->g.total_bytes -
+					    (c->g.kind == SHMQ_SEGMENT ? c->g.data_offset : 0)),
+				   NULL);
 	if (err == 0)
 		err = settle_own(c->o.inode, lock);
 	if (err == 0)

@@ -15,7 +15,7 @@
 static int
 check_memlock(struct shmq_memlock *out, uint64_t bytes)
 {
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	out->needed_bytes = bytes;
@@ -32,7 +32,7 @@ check_memlock(struct shmq_memlock *out, uint64_t bytes)
 int
 shmq_memlock(size_t bytes, struct shmq_memlock *out)
 {
-	struct shmq_memlock unasked = { .size = sizeof(unasked) };
+	struct shmq_memlock unasked = {.size = sizeof(unasked)};
 	uint64_t whole = shmqi_round_up(bytes, shmqi_os_page_size());
 
 	if (out && out->size != sizeof(*out))
@@ -41,8 +41,8 @@ shmq_memlock(size_t bytes, struct shmq_memlock *out)
 }
 
 /*
- * A name whose segment is marked belongs to a remover that died before it unlinked: finish its work. The removal byte keeps two
- * removers apart, so that none unlinks what was created meanwhile.
+ * A name whose segment is marked belongs to a remover that died before it unlinked: finish its
+ * work. The removal byte keeps two removers apart, so that none unlinks what was created meanwhile.
  */
 int
 shmqi_finish_removal(const struct shmqi_address *a)
@@ -56,10 +56,12 @@ shmqi_finish_removal(const struct shmqi_address *a)
 	if (backend->open(&o, a, OPEN_WRITE) != 0)
 		return 0;
 	object = o.bytes < 2 * FORMAT_PAGE ? MAP_FAILED
-					    : mmap(NULL, shmqi_format_meta_bytes(o.page_size), PROT_READ, MAP_SHARED, o.fd, 0);
+					   : mmap(NULL, shmqi_format_meta_bytes(o.page_size),
+						  PROT_READ, MAP_SHARED, o.fd, 0);
 	if (object != MAP_FAILED) {
 		life = format_lifecycle(object);
-		if (*(uint64_t *)object == FORMAT_MAGIC && shmq_load_relaxed_u32(&life->removed) == 1 &&
+		if (*(uint64_t *)object == FORMAT_MAGIC &&
+		    shmq_load_relaxed_u32(&life->removed) == 1 &&
 		    shmqi_os_lock_byte_wait(o.fd, FORMAT_LOCK_REMOVAL) == 0)
 			done = !backend->current(&o, a) || backend->unlink(&o, a) == 0;
 		munmap(object, shmqi_format_meta_bytes(o.page_size));

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork(): the child has every segment attach of its parent, and counts. Its lock cannot be the parent's, which would keep a dead parent
- * alive; so before the fork the parent makes, for each attach, a second mapping with a lock of its own, the heir, which only the child
- * keeps. Queue attaches do not cross the fork: their memory is MADV_DONTFORK, and the child drops what is left of them.
+ * fork(): the child has every segment attach of its parent, and counts. Its lock cannot be the
+ * parent's, which would keep a dead parent alive; so before the fork the parent makes, for each
+ * attach, a second mapping with a lock of its own, the heir, which only the child keeps. Queue
+ * attaches do not cross the fork: their memory is MADV_DONTFORK, and the child drops what is left
+ * of them.
  */
 #include "seg.h"
 #include "table.h"
@@ -33,7 +35,7 @@ make_heir(struct shmq_seg *seg)
 	}
 	if (fd >= 0)
 		close(fd);
-	if (!seg->heir)		/* the child shares our lock: not counted, but never taken for dead */
+	if (!seg->heir) /* the child shares our lock: not counted, but never taken for dead */
 		madvise(seg->object, seg->object_bytes, MADV_DOFORK);
 }
 
@@ -74,7 +76,8 @@ inherit(struct shmq_seg *seg)
 	shmqi_seg_touch(seg, false);
 }
 
-/* A queue's attach stayed with the parent: forget it. The side file of a sysv: queue is not mapped here either. */
+/* A queue's attach stayed with the parent: forget it. The side file of a sysv: queue is not mapped
+ * here either. */
 static void
 disown(struct shmq_seg *seg)
 {

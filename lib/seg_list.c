@@ -20,7 +20,7 @@ struct walk {
 static int
 visit(const struct walk *walk, const char *text)
 {
-	struct shmq_stat st = { .size = sizeof(st) }, work;
+	struct shmq_stat st = {.size = sizeof(st)}, work;
 	struct shmqi_address a;
 
 	if (shmqi_address_parse(&a, text) != 0 || shmqi_stat_begin(&work, &st) != 0)
@@ -28,7 +28,8 @@ visit(const struct walk *walk, const char *text)
 	return shmqi_stat_address(&work, &a) == 0 ? walk->each(&work, walk->arg) : 0;
 }
 
-/* As ipcs does: the table's index, not the key; SHM_STAT_ANY would show those that we may not read. */
+/* As ipcs does: the table's index, not the key; SHM_STAT_ANY would show those that we may not read.
+ */
 static int
 list_sysv(const struct walk *walk)
 {
@@ -61,7 +62,8 @@ each_shm(int (*each)(const char *text, void *arg), void *arg)
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
 	while (result == 0 && (entry = readdir(dir))) {
-		if (strncmp(entry->d_name, ".shmq-", 6) == 0 || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN))
+		if (strncmp(entry->d_name, ".shmq-", 6) == 0 ||
+		    (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN))
 			continue;
 		snprintf(text, sizeof(text), "shm:/%s", entry->d_name);
 		result = each(text, arg);
@@ -76,7 +78,18 @@ visit_shm(const char *text, void *arg)
 	return visit(arg, text);
 }
 
-/* The file: and memfd: segments that this process has attached, each once. */
+/* Not to be found by a walk over names: file: and memfd: segments, and those whose name is gone. */
+static bool
+only_attached(const struct shmq_seg *seg)
+{
+	if (seg->displaced || seg->shmid >= 0)
+		return false;
+	if (seg->address.backend != SHMQ_BACKEND_SHM)
+		return true;
+	return shmq_load_relaxed_u32(&format_lifecycle(seg->object)->removed);
+}
+
+/* The segments that only this process's attaches tell of, each once. */
 static int
 copy_attached(struct shmq_stat **out, size_t *count)
 {
@@ -89,12 +102,13 @@ copy_attached(struct shmq_stat **out, size_t *count)
 	if (!all)
 		return -ENOMEM;
 	for (struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
-		bool seen = seg->address.backend != SHMQ_BACKEND_FILE && seg->address.backend != SHMQ_BACKEND_FD;
+		bool seen = !only_attached(seg);
 
-		for (struct shmq_seg *other = shmqi_seg_first; other != seg && !seen; other = other->next)
+		for (struct shmq_seg *other = shmqi_seg_first; other != seg && !seen;
+		     other = other->next)
 			seen = shmqi_inode_same(other->inode, seg->inode);
 		all[used].size = sizeof(*all);
-		if (!seen && !seg->displaced && shmq_seg_stat(seg, &all[used]) == 0)
+		if (!seen && shmq_seg_stat(seg, &all[used]) == 0)
 			used++;
 	}
 	*out = all;
@@ -121,7 +135,7 @@ list_attached(const struct walk *walk)
 int
 shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg)
 {
-	struct walk walk = { each, arg };
+	struct walk walk = {each, arg};
 	int result;
 
 	if (!each)
@@ -132,7 +146,9 @@ shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg)
 	return result ? result : list_attached(&walk);
 }
 
-/* gc ----------------------------------------------------------------------------------------------------------------- */
+/* gc
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 struct gc {
 	int dry_run, found;
@@ -144,13 +160,14 @@ struct gc {
 static int
 clear_marked(const char *text, void *arg)
 {
-	struct shmq_stat st = { .size = sizeof(st) };
+	struct shmq_stat st = {.size = sizeof(st)};
 	char line[sizeof("shm:/") + NAME_MAX + 64];
 	struct shmqi_address a;
 	struct gc *gc = arg;
 	int err = 0;
 
-	if (shmqi_address_parse(&a, text) != 0 || shmq_stat(text, &st) != 0 || !(st.mode & SHMQ_DEST))
+	if (shmqi_address_parse(&a, text) != 0 || shmq_stat(text, &st) != 0 ||
+	    !(st.mode & SHMQ_DEST))
 		return 0;
 	if (!gc->dry_run && shmqi_finish_removal(&a) != 1)
 		err = -EPERM;
@@ -164,7 +181,7 @@ clear_marked(const char *text, void *arg)
 int
 shmq_gc(int dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
-	struct gc gc = { dry_run, 0, each, arg };
+	struct gc gc = {dry_run, 0, each, arg};
 	int err = each_shm(clear_marked, &gc), sides;
 
 	if (err < 0)

@@ -16,8 +16,9 @@ shmqi_lock_anonymous(int fd)
 }
 
 /*
- * Count the locks in [first, last] by cutting the range at each holder found. Recursion: the left part is done by a call, whose depth
- * the number of holders bounds only in theory; the right one in the loop.
+ * Count the locks in [first, last] by cutting the range at each holder found. Recursion: the left
+ * part is done by a call, whose depth the number of holders bounds only in theory; the right one in
+ * the loop.
  */
 static int64_t
 count_range(int fd, int64_t first, int64_t last, bool write_only)

@@ -37,7 +37,8 @@ shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work)
 }
 
 static void
-fill_header(struct shmq_stat *st, const struct format_header *header, const struct shmqi_geometry *g)
+fill_header(struct shmq_stat *st, const struct format_header *header,
+	    const struct shmqi_geometry *g)
 {
 	uint16_t seq;
 
@@ -52,7 +53,8 @@ fill_header(struct shmq_stat *st, const struct format_header *header, const stru
 	st->kind = g->kind;
 	st->capacity = (size_t)g->capacity;
 	st->msg_max = (size_t)g->msg_max;
-	st->lock_needed_bytes = (int64_t)(g->total_bytes - (g->kind == SHMQ_SEGMENT ? g->data_offset : 0));
+	st->lock_needed_bytes =
+		(int64_t)(g->total_bytes - (g->kind == SHMQ_SEGMENT ? g->data_offset : 0));
 }
 
 /* The words of the lifecycle page that an mmap backend keeps itself. */
@@ -99,15 +101,17 @@ may_ask_resident(int fd)
 	return st.st_uid == geteuid() || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
 }
 
+/* A mapping without access shows the page cache, and touches nothing; -1 where even that is refused
+ * (MCL_FUTURE). */
 static int64_t
-resident_of_file(int fd, uint64_t bytes)
+resident_of_file(int fd, uint64_t offset, uint64_t bytes)
 {
 	int64_t resident;
 	void *all;
 
-	if (fd < 0 || !may_ask_resident(fd))
+	if (!may_ask_resident(fd))
 		return -1;
-	all = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
+	all = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
 	if (all == MAP_FAILED)
 		return -1;
 	resident = shmqi_os_resident(all, (size_t)bytes);
@@ -115,7 +119,8 @@ resident_of_file(int fd, uint64_t bytes)
 	return resident;
 }
 
-/* What the participants named in the table have locked, the most of any: they all map the whole. Checked by inode, so never wrong. */
+/* What the participants named in the table have locked, the most of any: they all map the whole.
+ * Checked by inode, so never wrong. */
 static int64_t
 locked_by_participants(const void *object, const struct shmqi_geometry *g, struct shmqi_inode inode)
 {
@@ -152,34 +157,45 @@ locked_in_this_process(struct shmqi_inode inode)
 
 /* `seg`: an attach of this process to ask, or NULL for all it has. */
 static int64_t
-locked_of_file(const void *object, const struct shmqi_geometry *g, struct shmqi_inode inode, const struct shmq_seg *seg)
+locked_of_file(const void *object, const struct shmqi_geometry *g, struct shmqi_inode inode,
+	       const struct shmq_seg *seg)
 {
 	int64_t here, there;
 
-	if (g->page_size != shmqi_os_page_size())	/* huge pages are never paged out */
+	if (g->page_size != shmqi_os_page_size()) /* huge pages are never paged out */
 		return (int64_t)g->total_bytes;
-	here = seg ? shmqi_os_locked_here(seg->base, seg->mapped_bytes) : locked_in_this_process(inode);
+	here = seg ? shmqi_os_locked_here(seg->base, seg->mapped_bytes)
+		   : locked_in_this_process(inode);
 	there = seg ? -1 : locked_by_participants(object, g, inode);
-	return here > there ? here : there;
+	here = here > there ? here : there;
+	return here > (int64_t)g->total_bytes ? (int64_t)g->total_bytes
+					      : here; /* mapped twice is locked once */
 }
 
-/* An object with metadata: open as `fd`, mapped at `object`; `seg` is the attach it is seen through, if any. */
+/* An object with metadata: open as `fd`, mapped at `object`; `seg` is the attach it is seen
+ * through, if any. */
 static void
-fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_geometry *g, const struct shmq_seg *seg)
+fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_geometry *g,
+	  const struct shmq_seg *seg)
 {
+	uint64_t offset = g->kind == SHMQ_SEGMENT ? g->data_offset : 0;
 	struct stat inode;
 
 	fill_inode(st, fd);
 	fill_lifecycle(st, format_lifecycle((void *)(uintptr_t)object));
 	if (fd >= 0 && fstat(fd, &inode) == 0) {
-		st->resident_bytes = resident_of_file(fd, (uint64_t)inode.st_size);
-		st->locked_bytes = locked_of_file(object, g, (struct shmqi_inode){ inode.st_dev, inode.st_ino }, seg);
+		st->resident_bytes =
+			resident_of_file(fd, offset, shmqi_round_up(st->segsz, st->page_size));
+		st->locked_bytes = locked_of_file(
+			object, g, (struct shmqi_inode){inode.st_dev, inode.st_ino}, seg);
 	}
 	if (g->kind >= 0)
 		shmqi_queue_stat(st, g, object, fd);
 }
 
-/* SysV ------------------------------------------------------------------------------------------------------------- */
+/* SysV
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 /* /proc/sysvipc/shm tells each segment's resident bytes. */
 static int64_t
@@ -194,7 +210,9 @@ sysv_resident(int id)
 	if (!f)
 		return -1;
 	while (resident < 0 && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld", &found, &rss) == 2 && found == id)
+		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld",
+			   &found, &rss) == 2 &&
+		    found == id)
 			resident = rss;
 	fclose(f);
 	return resident;
@@ -230,7 +248,7 @@ fill_sysv(struct shmq_stat *st, int id, const struct shmid_ds *ds)
 static void
 look_inside(struct shmq_stat *st, int id)
 {
-	struct shmqi_object o = { .fd = -1, .spare = -1, .shmid = id };
+	struct shmqi_object o = {.fd = -1, .spare = -1, .shmid = id};
 	struct format_header header;
 	struct shmqi_geometry g;
 	char path[SIDE_ROOM];
@@ -241,7 +259,8 @@ look_inside(struct shmq_stat *st, int id)
 	object = shmat(id, NULL, SHM_RDONLY);
 	if (object == (void *)-1)
 		return;
-	if (shmqi_format_check(object, st->segsz, &header, &g) == 0 && g.kind >= 0 && shmqi_side_open(&o, &header) == 0) {
+	if (shmqi_format_check(object, st->segsz, &header, &g) == 0 && g.kind >= 0 &&
+	    shmqi_side_open(&o, &header) == 0) {
 		st->kind = g.kind;
 		st->capacity = (size_t)g.capacity;
 		st->msg_max = (size_t)g.msg_max;
@@ -267,30 +286,48 @@ stat_sysv(struct shmq_stat *st, const struct shmqi_address *a)
 	return 0;
 }
 
-/* By address ------------------------------------------------------------------------------------------------------- */
+/* By address
+ * -------------------------------------------------------------------------------------------------------
+ */
 
+/* What is under the address now: `object` holds at least the metadata, all of it for a queue. */
+static int
+stat_object(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o,
+	    const void *object)
+{
+	struct format_header header;
+	struct shmqi_geometry g;
+	int err = shmqi_format_check(object, o->bytes, &header, &g);
+
+	if (err)
+		return err;
+	st->backend = (int)a->backend;
+	fill_header(st, &header, &g);
+	fill_mmap(st, o->fd, object, &g, NULL);
+	return a->backend == SHMQ_BACKEND_FD && (st->mode & SHMQ_DEST) && st->nattch == 0 ? -EIDRM
+											  : 0;
+}
+
+/* A queue is mapped for its figures; the metadata of a raw segment is read, which touches no page
+ * of the user's. */
 static int
 stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o)
 {
 	size_t bytes = shmqi_round_up((size_t)o->bytes, o->page_size);
-	struct format_header header;
-	struct shmqi_geometry g;
+	_Alignas(struct format_header) unsigned char meta[2 * FORMAT_PAGE];
 	void *object;
 	int err;
 
-	if (o->bytes < 2 * FORMAT_PAGE)
+	if (o->bytes < sizeof(meta))
 		return -EPROTONOSUPPORT;
+	if (pread(o->fd, meta, sizeof(meta), 0) != sizeof(meta))
+		return -EIO;
+	if (((struct format_header *)meta)->kind == SHMQ_SEGMENT)
+		return stat_object(st, a, o, meta);
 	object = mmap(NULL, bytes, PROT_READ, MAP_SHARED, o->fd, 0);
 	if (object == MAP_FAILED)
-		return -errno;
-	err = shmqi_format_check(object, o->bytes, &header, &g);
-	if (err == 0) {
-		st->backend = (int)a->backend;
-		fill_header(st, &header, &g);
-		fill_mmap(st, o->fd, object, &g, NULL);
-		if (a->backend == SHMQ_BACKEND_FD && (st->mode & SHMQ_DEST) && st->nattch == 0)
-			err = -EIDRM;
-	}
+		return shmqi_os_map_error(errno);
+	err = stat_object(st, a, o, object);
 	munmap(object, bytes);
 	return err;
 }
@@ -328,7 +365,9 @@ shmq_stat(const char *addr, struct shmq_stat *st)
 	return err;
 }
 
-/* By attach -------------------------------------------------------------------------------------------------------- */
+/* By attach
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 /* What shmq_seg_find() tells: everything that was known at the attach. */
 void
@@ -352,7 +391,8 @@ shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg)
 	st->page_size = (size_t)seg->g.page_size;
 	st->base = seg->base;
 	st->nattch = st->resident_bytes = st->locked_bytes = -1;
-	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1, seg->address.text);
+	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1,
+		 seg->address.text);
 }
 
 static int
@@ -379,7 +419,8 @@ stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
 	st->capacity = (size_t)seg->g.capacity;
 	st->msg_max = (size_t)seg->g.msg_max;
 	st->page_size = (size_t)seg->g.page_size;
-	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1, seg->address.text);
+	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1,
+		 seg->address.text);
 	st->base = seg->base;
 	st->backend = (int)seg->address.backend;
 	if (seg->shmid >= 0)

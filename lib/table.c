@@ -27,7 +27,7 @@ struct shmqi_entry {
 
 static struct cds_lfht *table;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static uint64_t orders;		/* bit k: there have been segments of order k; never cleared */
+static uint64_t orders; /* bit k: there have been segments of order k; never cleared */
 
 static void
 set_up(void)
@@ -66,8 +66,8 @@ match(struct cds_lfht_node *link, const void *wanted)
 	const struct node *node = caa_container_of(link, struct node, link);
 	const struct key *key = wanted;
 
-	return node->block == key->block && node->order == key->order && key->inside >= node->entry->base &&
-	       key->inside < node->entry->end;
+	return node->block == key->block && node->order == key->order &&
+	       key->inside >= node->entry->base && key->inside < node->entry->end;
 }
 
 static void
@@ -75,7 +75,7 @@ add_node(struct shmqi_entry *entry, uint64_t block, unsigned order)
 {
 	struct node *node = &entry->node[entry->nodes++];
 
-	*node = (struct node){ .entry = entry, .block = block, .order = order };
+	*node = (struct node){.entry = entry, .block = block, .order = order};
 	cds_lfht_node_init(&node->link);
 	urcu_bp_read_lock();
 	cds_lfht_add(table, hash_of(block, order), &node->link);
@@ -83,7 +83,8 @@ add_node(struct shmqi_entry *entry, uint64_t block, unsigned order)
 }
 
 int
-shmqi_table_add(struct shmqi_entry **out, struct shmq_seg *seg, const void *base, size_t bytes, const struct shmq_stat *st)
+shmqi_table_add(struct shmqi_entry **out, struct shmq_seg *seg, const void *base, size_t bytes,
+		const struct shmq_stat *st)
 {
 	struct shmqi_entry *entry = calloc(1, sizeof(*entry));
 	unsigned order = order_of(bytes);
@@ -132,7 +133,7 @@ look_up(const void *inside)
 
 	for (; left; left &= left - 1) {
 		unsigned order = (unsigned)__builtin_ctzll(left);
-		struct key key = { (uintptr_t)inside, (uint64_t)(uintptr_t)inside >> order, order };
+		struct key key = {(uintptr_t)inside, (uint64_t)(uintptr_t)inside >> order, order};
 		struct cds_lfht_iter iter;
 		struct cds_lfht_node *link;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process-wide table of attached segments: lock-free look-up by any address inside, while others attach and detach (urcu-bp,
- * rculfhash). A segment of up to 2^k bytes touches at most two blocks of 2^k bytes, so it has at most two nodes, under the keys
- * (k, block); a look-up tries each k in use.
+ * The process-wide table of attached segments: lock-free look-up by any address inside, while
+ * others attach and detach (urcu-bp, rculfhash). A segment of up to 2^k bytes touches at most two
+ * blocks of 2^k bytes, so it has at most two nodes, under the keys (k, block); a look-up tries each
+ * k in use.
  */
 #ifndef SHMQ_TABLE_H
 #define SHMQ_TABLE_H
@@ -10,7 +11,8 @@
 #include "seg.h"
 
 /* Add [base, base + bytes) with what shmq_seg_find() is to tell. */
-int shmqi_table_add(struct shmqi_entry **out, struct shmq_seg *seg, const void *base, size_t bytes, const struct shmq_stat *st);
+int shmqi_table_add(struct shmqi_entry **out, struct shmq_seg *seg, const void *base, size_t bytes,
+		    const struct shmq_stat *st);
 
 /* Take it out: a look-up that begins from now on does not find it. */
 void shmqi_table_remove(struct shmqi_entry *entry);

@@ -8,7 +8,10 @@
 
 #define SLICE_NS INT64_C(50000000)
 #define SLICE_UNFENCED_NS INT64_C(1000000)
-#define SPIN_NS INT64_C(20000)		/* measured: docs/design.md */
+#define SPIN_NS \
+	INT64_C(100000) /* outlasts a futex round trip, or two who once slept sleep for ever: \
+			   docs/design.md */
+#define SPIN_LEAST_NS INT64_C(10000)
 #define SPINS_PER_CLOCK 16
 
 struct shmqi_wait_ops
@@ -75,7 +78,8 @@ doze(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t le
 	uint32_t events = shmq_load_acquire_u32(&words->events);
 
 	lie_down(words);
-	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before theirs. */
+	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before
+	 * theirs. */
 	shmq_fence_seq_cst();
 	if (ops->barrier() != 0)
 		slice = SLICE_UNFENCED_NS;
@@ -85,26 +89,49 @@ doze(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t le
 	return err == -EINTR ? err : 0;
 }
 
+/*
+ * Spin as long as that has been worth it: all of the limit when the last wait ended within it, half
+ * as long after each that did not, down to a least that still catches a peer at work.
+ */
+static int64_t
+spin_time(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait)
+{
+	if (!wait->spin_ns || *wait->spin_ns == 0 || *wait->spin_ns > ops->spin_ns)
+		return ops->spin_ns;
+	return *wait->spin_ns;
+}
+
+static void
+learn(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t waited_ns)
+{
+	int64_t next = spin_time(ops, wait) / 2;
+
+	if (!wait->spin_ns)
+		return;
+	if (waited_ns <= ops->spin_ns)
+		next = ops->spin_ns;
+	*wait->spin_ns = next < SPIN_LEAST_NS ? SPIN_LEAST_NS : next;
+}
+
 int
 shmqi_wait(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t timeout_ns)
 {
-	int64_t now = ops->now_ns(), deadline = deadline_of(now, timeout_ns);
-	int64_t spin_end = deadline_of(now, ops->spin_ns);
-	int err;
+	int64_t begin = ops->now_ns(), now = begin, deadline = deadline_of(begin, timeout_ns);
+	int64_t spin_end = deadline_of(begin, spin_time(ops, wait));
+	int err = 0;
 
 	if (ops->spin_ns && spin(ops, wait, spin_end < deadline ? spin_end : deadline))
 		return 0;
-	while (!wait->ready(wait->arg)) {
+	while (err == 0 && !wait->ready(wait->arg)) {
 		now = ops->now_ns();
 		err = wait->hopeless(wait->arg);
 		if (err == 0 && now >= deadline)
 			err = -ETIMEDOUT;
 		if (err == 0)
 			err = doze(ops, wait, deadline - now);
-		if (err)
-			return wait->ready(wait->arg) ? 0 : err;
 	}
-	return 0;
+	learn(ops, wait, ops->now_ns() - begin);
+	return err && wait->ready(wait->arg) ? 0 : err;
 }
 
 void

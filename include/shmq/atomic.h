@@ -2,13 +2,15 @@
 /**
  * The one place where atomics are spelled.
  *
- * Over the compilers' __atomic builtins, so that C and C++ can include it and a kernel build can replace it whole. A name carries
- * its order; a call at a shared word carries a comment that names its edge (docs/ordering.md).
+ * Over the compilers' __atomic builtins, so that C and C++ can include it and a kernel build can
+ * replace it whole. A name carries its order; a call at a shared word carries a comment that names
+ * its edge (docs/ordering.md).
  *
  *   load_relaxed, store_relaxed    atomic, unordered
  *   load_acquire                   what the writer did before its release is visible after this
  *   store_release                  what was done before is visible to whoever acquires this
- *   cas_acq_rel                    compare and swap; on failure *seen becomes what is there (acquired)
+ *   cas_acq_rel                    compare and swap; on failure *seen becomes what is there
+ *                                  (acquired)
  *   fence_seq_cst                  a full fence
  *   fence_compiler                 keeps the compiler, not the CPU, from reordering
  */
@@ -17,6 +19,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/** Always inlined: a port (<shmq/inline.h>) can be kept in registers only if no function that was
+ * not inlined has its address. */
+#define SHMQ_INLINE static inline __attribute__((always_inline))
 
 static inline uint32_t
 shmq_load_relaxed_u32(const uint32_t *p)
@@ -81,7 +87,8 @@ shmq_or_relaxed_u64(uint64_t *p, uint64_t bits)
 static inline bool
 shmq_cas_acq_rel_u64(uint64_t *p, uint64_t *seen, uint64_t value)
 {
-	return __atomic_compare_exchange_n(p, seen, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return __atomic_compare_exchange_n(p, seen, value, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
 }
 
 static inline void

@@ -2,8 +2,9 @@
 /*
  * The single-producer single-consumer ring: one body, used by the library and by <shmq/inline.h>.
  *
- * After FastForward (Giacomoni, Moseley, Vachharajani, PPoPP 2008: the slot itself tells whether it is full) with the consumer's index
- * published apart and cached by the producer (Rigtorp; Álvarez Rosa), so that a slot's cache line flows one way only.
+ * After FastForward (Giacomoni, Moseley, Vachharajani, PPoPP 2008: the slot itself tells whether it
+ * is full) with the consumer's index published apart and cached by the producer (Rigtorp; Álvarez
+ * Rosa), so that a slot's cache line flows one way only.
  *
  * Shared words and the one writer of each
  *   slot.word   {turn:32, length:32}   the producer
@@ -11,23 +12,28 @@
  *   *head                              the consumer: the first position it has not released
  *
  * Invariants (positions are compared by difference only; S slots, capacity N <= S)
- *   I1  head <= tail <= head + N, where tail, private to the producer, is the next position to publish
- *   I2  slot.word.turn == low32(p + 1) in the slot of p, for every published p in [tail - S, tail); so, for p in [head, head + N),
+ *   I1  head <= tail <= head + N, where tail, private to the producer, is the next position to
+ *       publish
+ *   I2  slot.word.turn == low32(p + 1) in the slot of p, for every published p in [tail - S, tail);
+ *       so, for p in [head, head + N),
  *       the turn matches exactly when p < tail. S <= 2^31 keeps turns a lap apart different.
  *   I3  the bytes and length of the slots of [head, tail) do not change
  *
  * Edges
- *   PUBLISH   send: store of slot.word -> receive: load of slot.word; carries the message (I2, I3), and all the sender did before
- *   RECYCLE   receive: store of *head -> send: load of *head; carries that the consumer is done reading the slots before it
+ *   PUBLISH   send: store of slot.word -> receive: load of slot.word; carries the message (I2, I3),
+ *             and all the sender did before
+ *   RECYCLE   receive: store of *head -> send: load of *head; carries that the consumer is done
+ *             reading the slots before it
  *
  * Progress: wait-free on both sides, a bounded number of steps each.
  *
- * On a crash. The producer, anywhere before PUBLISH: the message does not exist, its slot is written again by the next producer;
- * after: it is sent. The consumer, anywhere before RECYCLE: the message comes again to the next consumer; after: it is received.
- * The next producer finds tail by I2 (spsc_find_tail()), the next consumer finds head in *head.
+ * On a crash. The producer, anywhere before PUBLISH: the message does not exist, its slot is
+ * written again by the next producer; after: it is sent. The consumer, anywhere before RECYCLE: the
+ * message comes again to the next consumer; after: it is received. The next producer finds tail by
+ * I2 (spsc_find_tail()), the next consumer finds head in *head.
  *
- * Trust: slot.word and *head are loaded once, checked against private geometry, then used. A broken peer costs its own messages or
- * -EBADMSG, never an access outside the slots.
+ * Trust: slot.word and *head are loaded once, checked against private geometry, then used. A broken
+ * peer costs its own messages or -EBADMSG, never an access outside the slots.
  */
 #ifndef SHMQ_RING_SPSC_H
 #define SHMQ_RING_SPSC_H
@@ -40,56 +46,59 @@
 #include <shmq/atomic.h>
 
 struct shmq_slot {
-	uint64_t word;		/* length in the low half, turn in the high half; the bytes follow */
+	uint64_t word; /* length in the low half, turn in the high half; the bytes follow */
 };
 
-/** Pauses before a caller may ask again: the line is fought over otherwise (measured; docs/design.md). */
+/** Pauses before a caller may ask again: the line is fought over otherwise (measured;
+ * docs/design.md). */
 #define SHMQ_SPSC_FULL_PAUSES 32
 #define SHMQ_SPSC_EMPTY_PAUSES 4
 
 /** One handle's private view of a ring. Either end uses its own half. */
 struct shmq_spsc {
 	unsigned char *slots;
-	uint64_t mask;		/* slots - 1 */
+	uint64_t mask; /* slots - 1 */
 	uint64_t slot_bytes;
 	uint64_t capacity;
 	uint64_t msg_max;
 	uint64_t *shared_head;
 	/* the producer */
-	uint64_t tail;		/* the next position to publish */
-	uint64_t limit;		/* the position at which the ring looks full: the last head seen + capacity */
+	uint64_t tail; /* the next position to publish */
+	uint64_t limit; /* the position at which the ring looks full: the last head seen + capacity */
 	/* the consumer */
-	uint64_t head;		/* the next position to receive */
+	uint64_t head; /* the next position to receive */
 };
 
-static inline struct shmq_slot *
+SHMQ_INLINE struct shmq_slot *
 shmq_spsc_slot(const struct shmq_spsc *ring, uint64_t position)
 {
-	return (struct shmq_slot *)(void *)(ring->slots + (position & ring->mask) * ring->slot_bytes);
+	return (struct shmq_slot *)(void *)(ring->slots +
+					    (position & ring->mask) * ring->slot_bytes);
 }
 
-static inline unsigned char *
+SHMQ_INLINE unsigned char *
 shmq_spsc_bytes(struct shmq_slot *slot)
 {
 	return (unsigned char *)(slot + 1);
 }
 
 /** The turn that a slot shows once the message at `position` is in it. */
-static inline uint32_t
+SHMQ_INLINE uint32_t
 shmq_spsc_turn(uint64_t position)
 {
 	return (uint32_t)(position + 1);
 }
 
-static inline void
+SHMQ_INLINE void
 shmq_spsc_pause(int times)
 {
 	while (times-- > 0)
 		shmq_pause();
 }
 
-/** Read the consumer's head again. 0: there is room; -EAGAIN: full; -EBADMSG: the head is not where a head can be. */
-static inline int
+/** Read the consumer's head again. 0: there is room; -EAGAIN: full; -EBADMSG: the head is not where
+ * a head can be. */
+SHMQ_INLINE int
 shmq_spsc_refresh(struct shmq_spsc *ring)
 {
 	uint64_t seen = ring->limit - ring->capacity;
@@ -106,7 +115,7 @@ shmq_spsc_refresh(struct shmq_spsc *ring)
 }
 
 /** Find room for the next message. 0, -EAGAIN, -EBADMSG. */
-static inline int
+SHMQ_INLINE int
 shmq_spsc_claim(struct shmq_spsc *ring, struct shmq_slot **slot)
 {
 	if (__builtin_expect(ring->tail == ring->limit, 0)) {
@@ -119,19 +128,20 @@ shmq_spsc_claim(struct shmq_spsc *ring, struct shmq_slot **slot)
 	return 0;
 }
 
-/** Publish the claimed slot, which holds `length` bytes now. */
-static inline void
-shmq_spsc_publish(struct shmq_spsc *ring, struct shmq_slot *slot, size_t length)
+/** Publish the claimed slot of position `at`, the tail, which holds `length` bytes now. */
+SHMQ_INLINE void
+shmq_spsc_publish(struct shmq_spsc *ring, struct shmq_slot *slot, uint64_t at, size_t length)
 {
-	uint64_t word = (uint64_t)shmq_spsc_turn(ring->tail) << 32 | (uint32_t)length;
+	uint64_t word = (uint64_t)shmq_spsc_turn(at) << 32 | (uint32_t)length;
 
+	ring->tail = at + 1;
 	/* PUBLISH, release: whoever sees this turn sees the bytes. */
 	shmq_store_release_u64(&slot->word, word);
-	ring->tail++;
 }
 
-/** Find the message at `position`. Its length, -EAGAIN (not there), -EBADMSG (longer than a message can be). */
-static inline int64_t
+/** Find the message at `position`. Its length, -EAGAIN (not there), -EBADMSG (longer than a message
+ * can be). */
+SHMQ_INLINE int64_t
 shmq_spsc_look(const struct shmq_spsc *ring, uint64_t position, struct shmq_slot **out)
 {
 	struct shmq_slot *slot = shmq_spsc_slot(ring, position);
@@ -147,7 +157,7 @@ shmq_spsc_look(const struct shmq_spsc *ring, uint64_t position, struct shmq_slot
 }
 
 /** Whether there is something for the consumer: a message, or a reason to fail. */
-static inline bool
+SHMQ_INLINE bool
 shmq_spsc_readable(const struct shmq_spsc *ring)
 {
 	struct shmq_slot *slot = NULL;
@@ -156,27 +166,29 @@ shmq_spsc_readable(const struct shmq_spsc *ring)
 }
 
 /** Whether there is something for the producer: room, or a reason to fail. */
-static inline bool
+SHMQ_INLINE bool
 shmq_spsc_writable(const struct shmq_spsc *ring)
 {
 	/* RECYCLE, acquire: as in shmq_spsc_refresh(), which will follow. */
-	return ring->tail != ring->limit || shmq_load_acquire_u64(ring->shared_head) + ring->capacity != ring->tail;
+	return ring->tail != ring->limit ||
+	       shmq_load_acquire_u64(ring->shared_head) + ring->capacity != ring->tail;
 }
 
-/** Be done with `count` messages. */
-static inline void
-shmq_spsc_release(struct shmq_spsc *ring, uint64_t count)
+/** Be done with all messages before position `head`. */
+SHMQ_INLINE void
+shmq_spsc_release(struct shmq_spsc *ring, uint64_t head)
 {
-	ring->head += count;
+	ring->head = head;
 	/* RECYCLE, release: we have read these slots for the last time. */
-	shmq_store_release_u64(ring->shared_head, ring->head);
+	shmq_store_release_u64(ring->shared_head, head);
 }
 
 /**
- * Find the tail that a producer left, by I2: the first position at or after `head` whose turn is not there. Bounded: log2(capacity) steps;
- * any content gives a position in [head, head + capacity].
+ * Find the tail that a producer left, by I2: the first position at or after `head` whose turn is
+ * not there. Bounded: log2(capacity) steps; any content gives a position in [head, head +
+ * capacity].
  */
-static inline uint64_t
+SHMQ_INLINE uint64_t
 shmq_spsc_find_tail(const struct shmq_spsc *ring, uint64_t head)
 {
 	uint64_t there = 0, beyond = ring->capacity;
@@ -193,14 +205,21 @@ shmq_spsc_find_tail(const struct shmq_spsc *ring, uint64_t head)
 	return head + there;
 }
 
+/** Lengths that shmq_copy() copies without a call of memcpy(). */
+#define SHMQ_COPY_SHORT ((size_t)8)
+#define SHMQ_COPY_LONG ((size_t)64)
+
 /*
- * Copy a message. A call of memcpy() with a length that is not known at compile time costs more than the rest of a send; short ones go
- * as overlapping words, all loaded before any is stored (measured: docs/design.md).
+ * Copy a message. A call of memcpy() with a length that is not known at compile time costs more
+ * than the rest of a send; short ones go as overlapping words, all loaded before any is stored
+ * (measured: docs/design.md).
  */
-static inline void
+SHMQ_INLINE void
 shmq_copy(void *to, const void *from, size_t n)
 {
-	struct word16 { uint64_t half[2]; } a, b, c, d;
+	struct word16 {
+		uint64_t half[2];
+	} a, b, c, d;
 	unsigned char *out = (unsigned char *)to;
 	const unsigned char *in = (const unsigned char *)from;
 	uint64_t first, last;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * shmq: messages between processes through shared memory, without locks and without system calls on the hot path.
+ * shmq: messages between processes through shared memory, without locks and without system calls on
+ * the hot path.
  *
- * A queue is a ring inside a shared segment; a segment is named by an address and lives as the kernel's own SysV segments
- * live: created, attached, detached, and, once marked by shmq_remove(), destroyed with the last detach.
+ * A queue is a ring inside a shared segment; a segment is named by an address and lives as the
+ * kernel's own SysV segments live: created, attached, detached, and, once marked by shmq_remove(),
+ * destroyed with the last detach.
  *
  * Addresses
  *
@@ -13,14 +15,16 @@
  *   sysv:private             a new SysV segment without a key    (create only)
  *   sysv:id/N                a SysV shmid                        (not for create)
  *   file:/path               a file on any file system; on hugetlbfs, huge pages
- *   memfd:label              a sealed memfd                      (create only: the result is the descriptor)
+ *   memfd:label              a sealed memfd                      (create only: the result is the
+ *                            descriptor)
  *   fd:N                     a descriptor, inherited or received (not for create)
  *
  * Conventions
  *
- * A function that can fail returns a negated errno value; errno itself is meaningless afterwards. Results are >= 0. Option and
- * result structs begin with `size`, which the caller sets to sizeof(struct ...); fields are only ever appended. NULL options mean
- * defaults. Sizes are bytes, counts are messages, times are nanoseconds, relative, on CLOCK_MONOTONIC; 0 does not wait,
+ * A function that can fail returns a negated errno value; errno itself is meaningless afterwards.
+ * Results are >= 0. Option and result structs begin with `size`, which the caller sets to
+ * sizeof(struct ...); fields are only ever appended. NULL options mean defaults. Sizes are bytes,
+ * counts are messages, times are nanoseconds, relative, on CLOCK_MONOTONIC; 0 does not wait,
  * SHMQ_FOREVER waits without limit.
  *
  * Synchronization: which calls may run at the same time (X: the caller must keep them apart)
@@ -28,18 +32,24 @@
  *                                 same handle   different handles   same address
  *   send/recv families, info           X               -                 -
  *   detach                             X               -                 -
- *   seg_find                           -               -                 -      (with any other call)
- *   stat, seg_stat, qstat              -               -                 -      (not with detach of that handle)
+ *   seg_find                           -               -                 -      (with any other
+ *                                      call)
+ *   stat, seg_stat, qstat              -               -                 -      (not with detach of
+ *                                      that handle)
  *   create, attach, remove, set,
  *   lock, unlock, list, open           -               -                 -
  *
  * Caveats
  *
  *  - Detach waits for an RCU grace period and attach allocates: neither is for a real-time thread.
- *  - A queue handle does not cross fork(): in the child every call on it is -EBADF. Attach in the child. A segment handle does.
- *  - shmq registers urcu-bp's fork hooks with pthread_atfork(); a program that uses urcu-bp itself must not call them again.
- *  - A peer with write permission can punch holes into or truncate a shm: or file: object, which is a SIGBUS for those who touch
- *    the memory. Between users who do not trust each other use sysv: or memfd: (which cannot be truncated).
+ *  - A queue handle does not cross fork(): in the child every call on it is -EBADF. Attach in the
+ *    child. A segment handle does.
+ *  - shmq registers urcu-bp's fork hooks with pthread_atfork(); a program that uses urcu-bp itself
+ *    must not call them again.
+ *  - A peer with write permission can punch holes into or truncate a shm: or file: object, which is
+ *    a SIGBUS for those who touch
+ *    the memory. Between users who do not trust each other use sysv: or memfd: (which cannot be
+ *    truncated).
  */
 #ifndef SHMQ_SHMQ_H
 #define SHMQ_SHMQ_H
@@ -68,12 +78,12 @@ extern "C" {
 
 /** What a queue is; a raw segment is none of them. */
 enum shmq_kind {
-	SHMQ_SEGMENT = -1,	/**< not a queue: raw memory */
-	SHMQ_SPSC = 0,		/**< one producer, one consumer, FIFO */
-	SHMQ_MPSC = 1,		/**< not in this version: -ENOTSUP */
-	SHMQ_MPMC = 2,		/**< not in this version: -ENOTSUP */
-	SHMQ_BROADCAST = 3,	/**< not in this version: -ENOTSUP */
-	SHMQ_LATEST = 4		/**< not in this version: -ENOTSUP */
+	SHMQ_SEGMENT = -1,  /**< not a queue: raw memory */
+	SHMQ_SPSC = 0,	    /**< one producer, one consumer, FIFO */
+	SHMQ_MPSC = 1,	    /**< not in this version: -ENOTSUP */
+	SHMQ_MPMC = 2,	    /**< not in this version: -ENOTSUP */
+	SHMQ_BROADCAST = 3, /**< not in this version: -ENOTSUP */
+	SHMQ_LATEST = 4	    /**< not in this version: -ENOTSUP */
 };
 
 /** What carries a segment. */
@@ -81,49 +91,55 @@ enum shmq_backend {
 	SHMQ_BACKEND_SHM = 0,
 	SHMQ_BACKEND_SYSV = 1,
 	SHMQ_BACKEND_FILE = 2,
-	SHMQ_BACKEND_MEMFD = 3,	/**< what memfd: creates and fd: attaches */
+	SHMQ_BACKEND_MEMFD = 3, /**< what memfd: creates and fd: attaches */
 	SHMQ_BACKEND_FD = 4
 };
 
 /** Roles, for shmq_attach() and shmq_open(). */
-#define SHMQ_PRODUCER 0x0001u	/**< may send */
-#define SHMQ_CONSUMER 0x0002u	/**< may receive */
-#define SHMQ_OBSERVER 0x0004u	/**< may look: read-only, unregistered, alone */
+#define SHMQ_PRODUCER 0x0001u /**< may send */
+#define SHMQ_CONSUMER 0x0002u /**< may receive */
+#define SHMQ_OBSERVER 0x0004u /**< may look: read-only, unregistered, alone */
 /** Attach flags. */
-#define SHMQ_OLDEST 0x0008u	/**< broadcast: start at the oldest message (not in this version) */
-#define SHMQ_HANGUP 0x0010u	/**< -EPIPE when no peer of the other role is attached any more */
+#define SHMQ_OLDEST 0x0008u /**< broadcast: start at the oldest message (not in this version) */
+#define SHMQ_HANGUP 0x0010u /**< -EPIPE when no peer of the other role is attached any more */
 /** Flags of attach and of creation. */
-#define SHMQ_LOCK 0x0020u	/**< every page resident and locked, or the call fails */
-#define SHMQ_POPULATE 0x0040u	/**< every page present on return */
+#define SHMQ_LOCK 0x0020u     /**< every page resident and locked, or the call fails */
+#define SHMQ_POPULATE 0x0040u /**< every page present on return */
 /** Creation flags. */
-#define SHMQ_LOSSY 0x0080u	/**< not in this version: -ENOTSUP */
-#define SHMQ_RECORDS 0x0100u	/**< not in this version: -ENOTSUP */
-#define SHMQ_REDELIVER 0x0200u	/**< not in this version: -ENOTSUP */
-#define SHMQ_SPARSE 0x0400u	/**< segments: pages on first touch; a full file system is then a SIGBUS */
+#define SHMQ_LOSSY 0x0080u     /**< not in this version: -ENOTSUP */
+#define SHMQ_RECORDS 0x0100u   /**< not in this version: -ENOTSUP */
+#define SHMQ_REDELIVER 0x0200u /**< not in this version: -ENOTSUP */
+#define SHMQ_SPARSE \
+	0x0400u /**< segments: pages on first touch; a full file system is then a SIGBUS */
 
-/** How to create a raw segment. Zero fields mean the default, but for `segsz`, which must be given. */
+/** How to create a raw segment. Zero fields mean the default, but for `segsz`, which must be given.
+ */
 struct shmq_seg_opts {
-	size_t size;		/**< sizeof(struct shmq_seg_opts) */
-	size_t segsz;		/**< bytes of memory, > 0; memory itself is whole pages */
-	unsigned flags;		/**< SHMQ_LOCK, SHMQ_POPULATE, SHMQ_SPARSE */
-	mode_t mode;		/**< low 9 permission bits; 0: 0600. The umask does not apply. */
-	size_t page_size;	/**< 0: the system's; 2 MiB or 1 GiB: huge pages, where the backend has them */
-	int numa_node;		/**< 0 or -1: any; others not in this version: -ENOTSUP */
+	size_t size;	  /**< sizeof(struct shmq_seg_opts) */
+	size_t segsz;	  /**< bytes of memory, > 0; memory itself is whole pages */
+	unsigned flags;	  /**< SHMQ_LOCK, SHMQ_POPULATE, SHMQ_SPARSE */
+	mode_t mode;	  /**< low 9 permission bits; 0: 0600. The umask does not apply. */
+	size_t page_size; /**< 0: the system's; 2 MiB or 1 GiB: huge pages, where the backend has
+			     them */
+	int numa_node;	  /**< 0 or -1: any; others not in this version: -ENOTSUP */
 };
 
-/** How to create a queue. Zero fields mean the default, but for `msg_max`, which is taken as it is. */
+/** How to create a queue. Zero fields mean the default, but for `msg_max`, which is taken as it is.
+ */
 struct shmq_opts {
-	size_t size;		/**< sizeof(struct shmq_opts) */
-	int kind;		/**< enum shmq_kind; SHMQ_SPSC */
-	size_t msg_max;		/**< longest message in bytes, 0..SHMQ_MSG_MAX; with NULL options 4096 */
-	size_t capacity;	/**< messages, 1..SHMQ_CAPACITY_MAX; 0: 1024 */
-	unsigned flags;		/**< SHMQ_LOCK (every attach locks, or fails), SHMQ_POPULATE */
-	mode_t mode;		/**< low 9 permission bits; 0: 0600. The umask does not apply. */
-	unsigned participants;	/**< how many may be attached as producer or consumer, 1..SHMQ_PARTICIPANTS_MAX; 0: 64 */
-	unsigned max_deliveries;/**< not in this version: must be 0 */
-	size_t slow_limit;	/**< not in this version: must be 0 */
-	size_t page_size;	/**< 0: the system's; 2 MiB or 1 GiB: huge pages, where the backend has them */
-	int numa_node;		/**< 0 or -1: any; others not in this version: -ENOTSUP */
+	size_t size;	 /**< sizeof(struct shmq_opts) */
+	int kind;	 /**< enum shmq_kind; SHMQ_SPSC */
+	size_t msg_max;	 /**< longest message in bytes, 0..SHMQ_MSG_MAX; with NULL options 4096 */
+	size_t capacity; /**< messages, 1..SHMQ_CAPACITY_MAX; 0: 1024 */
+	unsigned flags;	 /**< SHMQ_LOCK (every attach locks, or fails), SHMQ_POPULATE */
+	mode_t mode;	 /**< low 9 permission bits; 0: 0600. The umask does not apply. */
+	unsigned participants;	 /**< how many may be attached as producer or
+				    consumer, 1..SHMQ_PARTICIPANTS_MAX; 0: 64 */
+	unsigned max_deliveries; /**< not in this version: must be 0 */
+	size_t slow_limit;	 /**< not in this version: must be 0 */
+	size_t page_size; /**< 0: the system's; 2 MiB or 1 GiB: huge pages, where the backend has
+			     them */
+	int numa_node;	  /**< 0 or -1: any; others not in this version: -ENOTSUP */
 };
 
 #define SHMQ_MSG_MAX ((size_t)1 << 30)
@@ -131,85 +147,89 @@ struct shmq_opts {
 #define SHMQ_PARTICIPANTS_MAX 4095u
 
 /** Bits of shmq_stat.mode above the permissions, as in shmid_ds. */
-#define SHMQ_DEST 01000u	/**< marked: destroyed with the last detach */
-#define SHMQ_LOCKED 02000u	/**< SHM_LOCKed; mmap backends: every attach locks */
+#define SHMQ_DEST 01000u   /**< marked: destroyed with the last detach */
+#define SHMQ_LOCKED 02000u /**< SHM_LOCKed; mmap backends: every attach locks */
 
 /** What is known of a segment or queue. A count that cannot be known here is -1. */
 struct shmq_stat {
-	size_t size;		/**< sizeof(struct shmq_stat), set by the caller */
+	size_t size; /**< sizeof(struct shmq_stat), set by the caller */
 	/* struct shmid_ds */
-	int64_t key;		/**< of mmap backends a hash of the name; 0 (IPC_PRIVATE): none, or removed */
-	int64_t id;		/**< shmid; mmap backends: -1 */
-	uid_t uid, gid;		/**< owner */
-	uid_t cuid, cgid;	/**< creator */
-	unsigned mode;		/**< permissions, SHMQ_DEST, SHMQ_LOCKED */
-	unsigned seq;		/**< differs between segments that follow each other under one address */
-	size_t segsz;		/**< bytes asked for at creation */
-	int64_t atime, dtime, ctime;	/**< seconds since the epoch of the last attach, detach, change; 0: never */
-	pid_t cpid, lpid;	/**< creator; last to attach or detach */
-	int64_t nattch;		/**< attaches now */
+	int64_t key; /**< of mmap backends a hash of the name; 0 (IPC_PRIVATE): none, or removed */
+	int64_t id;  /**< shmid; mmap backends: -1 */
+	uid_t uid, gid;	  /**< owner */
+	uid_t cuid, cgid; /**< creator */
+	unsigned mode;	  /**< permissions, SHMQ_DEST, SHMQ_LOCKED */
+	unsigned seq;	  /**< differs between segments that follow each other under one address */
+	size_t segsz;	  /**< bytes asked for at creation */
+	int64_t atime, dtime,
+		ctime; /**< seconds since the epoch of the last attach, detach, change; 0: never */
+	pid_t cpid, lpid; /**< creator; last to attach or detach */
+	int64_t nattch;	  /**< attaches now */
 	/* shmq */
-	char address[256];	/**< canonical address; empty where it has none; cut when longer */
-	int backend;		/**< enum shmq_backend */
+	char address[256]; /**< canonical address; empty where it has none; cut when longer */
+	int backend;	   /**< enum shmq_backend */
 	size_t page_size;
-	const void *base;	/**< where this attach is mapped; NULL when not asked of an attach */
-	int64_t resident_bytes;	/**< in RAM now, of the whole object */
-	int64_t locked_bytes;	/**< locked into RAM as the kernel sees it */
-	int64_t lock_needed_bytes;	/**< what one locked attach counts against RLIMIT_MEMLOCK */
+	const void *base; /**< where this attach is mapped; NULL when not asked of an attach */
+	int64_t resident_bytes;	   /**< in RAM now, of the user's memory; of a queue the whole */
+	int64_t locked_bytes;	   /**< locked into RAM as the kernel sees it */
+	int64_t lock_needed_bytes; /**< what one locked attach counts against RLIMIT_MEMLOCK */
 	/* queues only: kind >= 0 */
-	int kind;		/**< enum shmq_kind */
+	int kind; /**< enum shmq_kind */
 	size_t capacity, msg_max;
-	uint64_t depth;		/**< messages committed and not yet released */
-	uint64_t sent, received;	/**< messages, since creation */
-	uint64_t lost, redelivered, dead;	/**< messages; 0 for SPSC */
-	unsigned producers, consumers;	/**< alive */
+	uint64_t depth;			  /**< messages committed and not yet released */
+	uint64_t sent, received;	  /**< messages, since creation */
+	uint64_t lost, redelivered, dead; /**< messages; 0 for SPSC */
+	unsigned producers, consumers;	  /**< alive */
 };
 
 /** New owner and permissions, for shmq_set(). (uid_t)-1, (gid_t)-1, (mode_t)-1: leave as it is. */
 struct shmq_perm {
-	size_t size;		/**< sizeof(struct shmq_perm) */
+	size_t size; /**< sizeof(struct shmq_perm) */
 	uid_t uid;
 	gid_t gid;
-	mode_t mode;		/**< low 9 bits */
+	mode_t mode; /**< low 9 bits */
 };
 
 /** Of the last message received, for shmq_info(). */
 struct shmq_info {
-	size_t size;		/**< sizeof(struct shmq_info), set by the caller */
-	uint64_t sequence;	/**< its position since creation, from 0 */
-	int sender;		/**< participant index of the producer attached now; -1: none */
-	uint64_t lost;		/**< messages lost before it; 0 for SPSC */
-	unsigned deliveries;	/**< how often it has been delivered, where that is counted; SPSC: 1 */
+	size_t size;	     /**< sizeof(struct shmq_info), set by the caller */
+	uint64_t sequence;   /**< its position since creation, from 0 */
+	int sender;	     /**< participant index of the producer attached now; -1: none */
+	uint64_t lost;	     /**< messages lost before it; 0 for SPSC */
+	unsigned deliveries; /**< how often it has been delivered, where that is counted; SPSC: 1 */
 };
 
 /** What locking takes, for shmq_memlock(). */
 struct shmq_memlock {
-	size_t size;		/**< sizeof(struct shmq_memlock), set by the caller */
-	uint64_t needed_bytes;	/**< whole pages of what was asked */
-	uint64_t limit_bytes;	/**< RLIMIT_MEMLOCK (soft); UINT64_MAX: no limit */
-	uint64_t used_bytes;	/**< locked by this process already */
-	int privileged;		/**< 1: CAP_IPC_LOCK, the limit does not apply */
+	size_t size;	       /**< sizeof(struct shmq_memlock), set by the caller */
+	uint64_t needed_bytes; /**< whole pages of what was asked */
+	uint64_t limit_bytes;  /**< RLIMIT_MEMLOCK (soft); UINT64_MAX: no limit */
+	uint64_t used_bytes;   /**< locked by this process already */
+	int privileged;	       /**< 1: CAP_IPC_LOCK, the limit does not apply */
 };
 
 struct shmq;
 struct shmq_seg;
 
-/* Segments: raw shared memory with the kernel's lifecycle. ---------------------------------------------------------------- */
+/* Segments: raw shared memory with the kernel's lifecycle. -------------------- */
 
 /**
  * Create a segment; never finds an existing one.
  *
- * Atomic: the address either is absent or names a complete segment, also when the creator is killed. Memory is zero, and
- * allocated unless SHMQ_SPARSE asks for first touch. The segment outlives the caller until shmq_remove().
+ * Atomic: the address either is absent or names a complete segment, also when the creator is
+ * killed. Memory is zero, and allocated unless SHMQ_SPARSE asks for first touch. The segment
+ * outlives the caller until shmq_remove().
  *
  * @param addr  where; see the top of this file
  * @param opts  how; required, as a segment has no default length
- * @return 0; for memfd: the descriptor (>= 3, close-on-exec, owned by the caller); for sysv:private the shmid, or
+ * @return 0; for memfd: the descriptor (>= 3, close-on-exec, owned by the caller); for sysv:private
+ *         the shmid, or
  *   -EEXIST   the address is taken: attach it, or remove it first
  *   -EINVAL   malformed address or option, segsz 0 or too large, opts NULL
  *   -ENOTSUP  this backend has no such page size or flag; fd: and sysv:id/N cannot create
  *   -ENOSPC   the file system or the SysV limits are full: make room, or a smaller segment
- *   -ENOMEM   no memory or huge pages; with SHMQ_LOCK over RLIMIT_MEMLOCK (shmq_memlock() tells the figures)
+ *   -ENOMEM   no memory or huge pages; with SHMQ_LOCK over RLIMIT_MEMLOCK (shmq_memlock() tells the
+ *             figures)
  *   -EPERM    SHMQ_LOCK with RLIMIT_MEMLOCK 0 and no CAP_IPC_LOCK
  *   -EACCES   no permission for the directory
  *   -ENOENT   the directory of file:, or the file of sysv:PATH, is not there
@@ -237,22 +257,26 @@ int shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags);
 /**
  * Attach a segment, as shmat().
  *
- * Maps the memory, counts in nattch, sets atime and lpid. The attach is inherited through fork(), counted there too, and undone by
- * shmq_seg_detach(), exec, exit and death. On a queue's address it maps the queue's memory, header first.
+ * Maps the memory, counts in nattch, sets atime and lpid. The attach is inherited through fork(),
+ * counted there too, and undone by shmq_seg_detach(), exec, exit and death. On a queue's address it
+ * maps the queue's memory, header first.
  *
  * @param out    the handle, owned by the caller until shmq_seg_detach(); untouched on an error
  * @param addr   where
  * @param at     page-aligned address for the memory, or NULL
- * @param flags  SHM_RDONLY, SHM_RND (round `at` down), SHM_REMAP (replace what is mapped at `at`), SHM_EXEC of <sys/shm.h>;
+ * @param flags  SHM_RDONLY, SHM_RND (round `at` down), SHM_REMAP (replace what is mapped at `at`),
+ *               SHM_EXEC of <sys/shm.h>;
  *               SHMQ_LOCK, SHMQ_POPULATE
  * @return 0, or
  *   -ENOENT   nothing under this address
- *   -EINVAL   malformed address or flags; `at` unaligned, or taken without SHM_REMAP; SHM_REMAP with NULL; no such shmid or descriptor
+ *   -EINVAL   malformed address or flags; `at` unaligned, or taken without SHM_REMAP; SHM_REMAP
+ *             with NULL; no such shmid or descriptor
  *   -EACCES   the mode does not let the caller read (and, without SHM_RDONLY, write)
  *   -EIDRM    removed and destroyed; only through fd: can that be seen
  *   -EPROTONOSUPPORT  not a segment of ours, or of another format version
  *   -EBADMSG  a segment of ours that is damaged or truncated
- *   -ENOMEM   no memory or too many mappings; with SHMQ_LOCK over RLIMIT_MEMLOCK (shmq_memlock() tells the figures)
+ *   -ENOMEM   no memory or too many mappings; with SHMQ_LOCK over RLIMIT_MEMLOCK (shmq_memlock()
+ *             tells the figures)
  *   -EPERM    SHMQ_LOCK with RLIMIT_MEMLOCK 0 and no CAP_IPC_LOCK; SHM_EXEC on a noexec mount
  *   -EMFILE -ENFILE  out of descriptors
  *
@@ -266,8 +290,9 @@ int shmq_seg_attach_at(struct shmq_seg **out, const char *addr, void *at, unsign
 /**
  * Detach, as shmdt(), and free the handle.
  *
- * Unmaps what is left of the attach, also when the caller has split it by mprotect, mlock or munmap; other mappings that have come
- * to lie in between stay. A segment marked by shmq_remove() goes with its last detach.
+ * Unmaps what is left of the attach, also when the caller has split it by mprotect, mlock or
+ * munmap; other mappings that have come to lie in between stay. A segment marked by shmq_remove()
+ * goes with its last detach.
  *
  * @return 0, or
  *   -EINVAL  `seg` is NULL
@@ -295,8 +320,9 @@ int shmq_seg_detach_at(const void *base);
 /**
  * Tell which attach of this process holds an address.
  *
- * Fills address, base, segsz, backend, page_size, kind, mode, owner, creator and times as of the attach; counts that would take a
- * system call are -1. Queues are found, too. Safe while another thread detaches that very segment.
+ * Fills address, base, segsz, backend, page_size, kind, mode, owner, creator and times as of the
+ * attach; counts that would take a system call are -1. Queues are found, too. Safe while another
+ * thread detaches that very segment.
  *
  * @param inside  any address
  * @param st      result; `size` set by the caller
@@ -305,7 +331,8 @@ int shmq_seg_detach_at(const void *base);
  *   -EFAULT  `st` is NULL
  *   -EINVAL  st->size is not a known size
  *
- * Progress:   wait-free, but for a thread's first call, which registers the thread with RCU (a mutex): make it beforehand
+ * Progress:   wait-free, but for a thread's first call, which registers the thread with RCU (a
+ *             mutex): make it beforehand
  * Threads:    any
  * Signals:    no
  * On a crash: nothing is seen
@@ -321,12 +348,13 @@ size_t shmq_seg_size(const struct shmq_seg *seg);
 /**
  * Change how many bytes this attach maps; the memory may move.
  *
- * On shm: and file: a size beyond the object grows it first, allocated; other processes see that when they resize. Shrinking changes
- * the mapping only. A locked attach stays locked.
+ * On shm: and file: a size beyond the object grows it first, allocated; other processes see that
+ * when they resize. Shrinking changes the mapping only. A locked attach stays locked.
  *
  * @param size  bytes, > 0
  * @return 0, or
- *   -EINVAL   size 0 or too large; `seg` NULL; beyond a SysV segment or a sealed memfd; memory split by the caller
+ *   -EINVAL   size 0 or too large; `seg` NULL; beyond a SysV segment or a sealed memfd; memory
+ *             split by the caller
  *   -ENOMEM   no address space, or a locked attach would go over RLIMIT_MEMLOCK
  *   -ENOSPC   the file system is full
  *   -EACCES   growing the object needs write permission
@@ -340,7 +368,8 @@ size_t shmq_seg_size(const struct shmq_seg *seg);
 int shmq_seg_resize(struct shmq_seg *seg, size_t size);
 
 /**
- * Write the memory of a file: segment back to its file, and wait; elsewhere there is nothing to write.
+ * Write the memory of a file: segment back to its file, and wait; elsewhere there is nothing to
+ * write.
  *
  * @return 0, -EINVAL (`seg` NULL), -ENOMEM (part of it was unmapped), -EIO
  *
@@ -363,7 +392,7 @@ int shmq_seg_sync(struct shmq_seg *seg);
  */
 int shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st);
 
-/* Lifecycle by address; a queue is a segment, so these serve both. -------------------------------------------------------- */
+/* Lifecycle by address; a queue is a segment, so these serve both. -------------------- */
 
 /**
  * Fill `st`, as IPC_STAT.
@@ -384,7 +413,8 @@ int shmq_stat(const char *addr, struct shmq_stat *st);
  * Change owner and permissions, as IPC_SET; ctime becomes now.
  *
  * @return 0, or
- *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN; mmap backends: what chmod() and chown() need
+ *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN; mmap backends: what
+ *            chmod() and chown() need
  *   -EFAULT  `perm` is NULL
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES  as shmq_stat()
  *
@@ -398,7 +428,8 @@ int shmq_set(const char *addr, const struct shmq_perm *perm);
 /**
  * Remove, as IPC_RMID: the address is free at once, the memory goes with the last detach.
  *
- * Those attached to a queue get -EIDRM: senders with their next send, receivers once they have drained it.
+ * Those attached to a queue get -EIDRM: senders with their next send, receivers once they have
+ * drained it.
  *
  * @return 0, or
  *   -ENOENT  nothing under this address, or another process was first
@@ -413,7 +444,8 @@ int shmq_set(const char *addr, const struct shmq_perm *perm);
 int shmq_remove(const char *addr);
 
 /**
- * Keep the segment resident, as SHM_LOCK. On mmap backends: every attach from now on locks, or fails; attaches of this process are locked now.
+ * Keep the segment resident, as SHM_LOCK. On mmap backends: every attach from now on locks, or
+ * fails; attaches of this process are locked now.
  *
  * @return 0, or
  *   -EPERM   not owner, creator or CAP_IPC_LOCK; or RLIMIT_MEMLOCK is 0
@@ -431,11 +463,13 @@ int shmq_lock(const char *addr);
 int shmq_unlock(const char *addr);
 
 /**
- * Call `each` for every segment there is, as SHM_STAT: SysV segments of anybody, shm: segments of shmq, and the file: and memfd: ones
- * that this process has attached. Those the caller may not read are left out.
+ * Call `each` for every segment there is, as SHM_STAT: SysV segments of anybody, shm: segments of
+ * shmq, and the file: and memfd: ones that this process has attached. Those the caller may not read
+ * are left out.
  *
  * @param each  its `st` is valid during the call; a result other than 0 ends the walk
- * @return 0, what `each` returned, -EINVAL (`each` NULL), -ENOMEM, or a negated errno of reading the directory
+ * @return 0, what `each` returned, -EINVAL (`each` NULL), -ENOMEM, or a negated errno of reading
+ *         the directory
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -445,11 +479,12 @@ int shmq_unlock(const char *addr);
 int shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg);
 
 /**
- * Clear what crashed processes left: marked segments that still have a name, half-made ones, side files without a segment.
- * Never touches a complete unmarked segment; safe at any time.
+ * Clear what crashed processes left: marked segments that still have a name, half-made ones, side
+ * files without a segment. Never touches a complete unmarked segment; safe at any time.
  *
  * @param dry_run  1: only tell
- * @param each     called with a line on each thing found, and 0 or the negated errno of clearing it; may be NULL
+ * @param each     called with a line on each thing found, and 0 or the negated errno of clearing
+ *                 it; may be NULL
  * @return how many things were found, or a negated errno of reading the directory
  *
  * Progress:   blocks (file system)
@@ -477,11 +512,14 @@ int shmq_gc(int dry_run, void (*each)(const char *what, int err, void *arg), voi
 int shmq_memlock(size_t bytes, struct shmq_memlock *out);
 
 /**
- * Return the bytes of memory a queue with these options takes (NULL: the defaults), or -EINVAL/-ENOTSUP as shmq_create(). Wait-free.
+ * Return the bytes of memory a queue with these options takes (NULL: the defaults), or
+ * -EINVAL/-ENOTSUP as shmq_create(). Wait-free.
  */
 ssize_t shmq_footprint(const struct shmq_opts *opts);
 
-/* Queues. ----------------------------------------------------------------------------------------------------------------- */
+/* Queues.
+ * -----------------------------------------------------------------------------------------------------------------
+ */
 
 /**
  * Create a queue; never finds an existing one.
@@ -499,19 +537,24 @@ int shmq_create(const char *addr, const struct shmq_opts *opts);
 /**
  * Attach a queue in a role, and take that role.
  *
- * Takes over from a producer or consumer that died: nothing it had committed is lost, and what a dead consumer had received and not
- * released comes again.
+ * Takes over from a producer or consumer that died: nothing it had committed is lost, and what a
+ * dead consumer had received and not released comes again.
  *
  * @param out   the handle, owned by the caller until shmq_detach(); untouched on an error
- * @param role  SHMQ_PRODUCER and/or SHMQ_CONSUMER, or SHMQ_OBSERVER; with SHMQ_HANGUP, SHMQ_LOCK, SHMQ_POPULATE
+ * @param role  SHMQ_PRODUCER and/or SHMQ_CONSUMER, or SHMQ_OBSERVER; with SHMQ_HANGUP, SHMQ_LOCK,
+ *              SHMQ_POPULATE
  * @return 0, or
- *   -EBUSY    a live process holds the single-producer or single-consumer role: wait for it, or stop it
+ *   -EBUSY    a live process holds the single-producer or single-consumer role: wait for it, or
+ *             stop it
  *   -EAGAIN   the segment is still being created, for a second now: try again
- *   -ENOSPC   every participant entry is held by a live process: detach one, or create with more `participants`
- *   -EXDEV    the side file of a sysv: queue is not the one it was created with (another mount namespace?)
+ *   -ENOSPC   every participant entry is held by a live process: detach one, or create with more
+ *             `participants`
+ *   -EXDEV    the side file of a sysv: queue is not the one it was created with (another mount
+ *             namespace?)
  *   -EINVAL   malformed address or role; the segment is not a queue
  *   -ENOTSUP  SHMQ_OLDEST
- *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE  as shmq_seg_attach_at()
+ *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE  as
+ *                                                                                    shmq_seg_attach_at()
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -525,7 +568,8 @@ int shmq_attach(struct shmq **out, const char *addr, unsigned role);
  *
  * @param opts  with NULL options any geometry will do
  * @return as shmq_create() and shmq_attach(), and
- *   -EINVAL  kind, msg_max or capacity of the existing queue differ from `opts`; memfd: and sysv:private, which always create
+ *   -EINVAL  kind, msg_max or capacity of the existing queue differ from `opts`; memfd: and
+ *            sysv:private, which always create
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -535,7 +579,8 @@ int shmq_attach(struct shmq **out, const char *addr, unsigned role);
 int shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts, unsigned role);
 
 /**
- * Detach: abort an open reservation, return an open peek, give the role back, unmap, free the handle.
+ * Detach: abort an open reservation, return an open peek, give the role back, unmap, free the
+ * handle.
  *
  * @return 0, or
  *   -EINVAL  `q` is NULL
@@ -548,7 +593,8 @@ int shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts,
  */
 int shmq_detach(struct shmq *q);
 
-/** Fill `st` for an attached queue; works after shmq_remove(). Returns and the rest as shmq_seg_stat(), and -EBADF after fork(). */
+/** Fill `st` for an attached queue; works after shmq_remove(). Returns and the rest as
+ * shmq_seg_stat(), and -EBADF after fork(). */
 int shmq_qstat(const struct shmq *q, struct shmq_stat *st);
 
 /**
@@ -569,9 +615,11 @@ int shmq_qstat(const struct shmq *q, struct shmq_stat *st);
  *   -EBUSY      a reservation is open: commit or abort it first
  *   -EBADMSG    shared memory breaks an invariant: this handle refuses further work; detach it
  *   -EBADF      inherited through fork(): attach in the child
- *   -EINVAL     not attached as producer; msg NULL with len > 0; a negative timeout other than SHMQ_FOREVER
+ *   -EINVAL     not attached as producer; msg NULL with len > 0; a negative timeout other than
+ *               SHMQ_FOREVER
  *
- * Progress:   wait-free with timeout 0; else blocks while full (on the consumer). A system call only to sleep, or to wake a sleeper.
+ * Progress:   wait-free with timeout 0; else blocks while full (on the consumer). A system call
+ *             only to sleep, or to wake a sleeper.
  * Threads:    one thread per handle
  * Signals:    no
  * On a crash: the message is sent completely or not at all
@@ -593,9 +641,11 @@ int shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns);
  *   -EBUSY      a message is peeked: release it first
  *   -EBADMSG    shared memory breaks an invariant: this handle refuses further work; detach it
  *   -EBADF      inherited through fork(): attach in the child
- *   -EINVAL     not attached as consumer; buf NULL with size > 0; a negative timeout other than SHMQ_FOREVER
+ *   -EINVAL     not attached as consumer; buf NULL with size > 0; a negative timeout other than
+ *               SHMQ_FOREVER
  *
- * Progress:   wait-free with timeout 0; else blocks while empty (on the producer). A system call only to sleep, or to wake a sleeper.
+ * Progress:   wait-free with timeout 0; else blocks while empty (on the producer). A system call
+ *             only to sleep, or to wake a sleeper.
  * Threads:    one thread per handle
  * Signals:    no
  * On a crash: the message was received, or comes again to the next consumer
@@ -603,9 +653,11 @@ int shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns);
 ssize_t shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns);
 
 /**
- * Send up to `n` messages, each the bytes of one iovec; wait until at least one can be sent, then send what fits without waiting.
+ * Send up to `n` messages, each the bytes of one iovec; wait until at least one can be sent, then
+ * send what fits without waiting.
  *
- * @return how many were sent, in order (0 only for n = 0), or what shmq_send() returns for the first. A later one that is longer than
+ * @return how many were sent, in order (0 only for n = 0), or what shmq_send() returns for the
+ *         first. A later one that is longer than
  *         msg_max ends the batch before it. -EINVAL: v NULL with n > 0.
  *
  * Progress, Threads, Signals:  as shmq_send()
@@ -614,9 +666,11 @@ ssize_t shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns);
 ssize_t shmq_send_batch(struct shmq *q, const struct iovec *v, size_t n, int64_t timeout_ns);
 
 /**
- * Receive up to `n` messages, each into one iovec, whose iov_len becomes its length; wait until there is one, then take what is there.
+ * Receive up to `n` messages, each into one iovec, whose iov_len becomes its length; wait until
+ * there is one, then take what is there.
  *
- * @return how many were received (0 only for n = 0), or what shmq_recv() returns for the first. A later one that does not fit its
+ * @return how many were received (0 only for n = 0), or what shmq_recv() returns for the first. A
+ *         later one that does not fit its
  *         iovec ends the batch before it. -EINVAL: v NULL with n > 0.
  *
  * Progress, Threads, Signals:  as shmq_recv()
@@ -627,7 +681,8 @@ ssize_t shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeo
 /**
  * Reserve room for a message in the queue itself, to be written in place (zero copy).
  *
- * @param slot  its iov_base becomes the memory (8-byte aligned, owned by the caller until commit or abort), its iov_len `len`
+ * @param slot  its iov_base becomes the memory (8-byte aligned, owned by the caller until commit or
+ *              abort), its iov_len `len`
  * @param len   0..msg_max
  * @return as shmq_send(); -EBUSY: a reservation is open; -EINVAL: `slot` NULL
  *
@@ -651,13 +706,16 @@ int shmq_reserve(struct shmq *q, struct iovec *slot, size_t len, int64_t timeout
  */
 int shmq_commit(struct shmq *q, struct iovec *slot);
 
-/** Give a reservation back unsent. Returns 0, -EINVAL (none is open, or `slot` is not it), -EBADF (after fork()). Wait-free. */
+/** Give a reservation back unsent. Returns 0, -EINVAL (none is open, or `slot` is not it), -EBADF
+ * (after fork()). Wait-free. */
 int shmq_abort(struct shmq *q, struct iovec *slot);
 
 /**
- * Look at the next message in place (zero copy); it stays until shmq_release(). A second peek returns the same message.
+ * Look at the next message in place (zero copy); it stays until shmq_release(). A second peek
+ * returns the same message.
  *
- * @param msg  its iov_base becomes the message (8-byte aligned, read-only for the caller, until release), its iov_len the length
+ * @param msg  its iov_base becomes the message (8-byte aligned, read-only for the caller, until
+ *             release), its iov_len the length
  * @return 0, or as shmq_recv() but for -EBUSY and -EMSGSIZE; -EINVAL: `msg` NULL
  *
  * Progress, Threads, Signals:  as shmq_recv()
@@ -665,13 +723,15 @@ int shmq_abort(struct shmq *q, struct iovec *slot);
  */
 int shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns);
 
-/** Be done with the peeked message. Returns 0, -EINVAL (none is peeked, or `msg` is not it), -EBADF (after fork()). Wait-free. */
+/** Be done with the peeked message. Returns 0, -EINVAL (none is peeked, or `msg` is not it), -EBADF
+ * (after fork()). Wait-free. */
 int shmq_release(struct shmq *q, struct iovec *msg);
 
 /**
  * Tell about the last message received or peeked through this handle.
  *
- * @return 0, -EAGAIN (none yet), -EINVAL (`q` NULL, info->size not a known size), -EFAULT (`info` NULL), -EBADF (after fork())
+ * @return 0, -EAGAIN (none yet), -EINVAL (`q` NULL, info->size not a known size), -EFAULT (`info`
+ *         NULL), -EBADF (after fork())
  *
  * Progress:   wait-free
  * Threads:    one thread per handle
@@ -680,7 +740,8 @@ int shmq_release(struct shmq *q, struct iovec *msg);
  */
 int shmq_info(const struct shmq *q, struct shmq_info *info);
 
-/** Return a text for a negated errno value (its sign does not matter), in shmq's meaning; never NULL, static. Wait-free. */
+/** Return a text for a negated errno value (its sign does not matter), in shmq's meaning; never
+ * NULL, static. Wait-free. */
 const char *shmq_strerror(int err);
 
 /** Return the version of the library, as SHMQ_VERSION was when it was built. Wait-free. */
