@@ -109,6 +109,7 @@ memfd_current(const struct shmqi_object *o, const struct shmqi_address *a)
 	return true;
 }
 
+/* There is no name to take away: the mark is all. */
 static int
 memfd_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
 {
@@ -122,5 +123,6 @@ const struct shmqi_backend shmqi_backend_memfd = {
 	.create = memfd_create_segment,
 	.open = memfd_open,
 	.current = memfd_current,
+	.may_unlink = memfd_unlink,
 	.unlink = memfd_unlink,
 };

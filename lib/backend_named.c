@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -185,6 +186,23 @@ named_current(const struct shmqi_object *o, const struct shmqi_address *a)
 	       shmqi_inode_same(o->inode, (struct shmqi_inode){st.st_dev, st.st_ino});
 }
 
+/* In a sticky directory only the file's or the directory's owner unlinks. */
+static int
+named_may_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	char directory[PATH_MAX];
+	struct stat dir, file;
+
+	directory_of(directory, a->path);
+	if (stat(directory, &dir) != 0 || fstat(o->fd, &file) != 0)
+		return -errno;
+	if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) != 0)
+		return -EPERM;
+	if (!(dir.st_mode & S_ISVTX) || geteuid() == file.st_uid || geteuid() == dir.st_uid)
+		return 0;
+	return shmqi_os_capable(CAP_FOWNER) ? 0 : -EPERM;
+}
+
 static int
 named_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
 {
@@ -199,5 +217,6 @@ const struct shmqi_backend shmqi_backend_named = {
 	.create = named_create,
 	.open = named_open,
 	.current = named_current,
+	.may_unlink = named_may_unlink,
 	.unlink = named_unlink,
 };

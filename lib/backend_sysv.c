@@ -132,9 +132,7 @@ const struct shmqi_backend shmqi_backend_sysv = {
 	.unlink = sysv_unlink,
 };
 
-/* Attaching
- * --------------------------------------------------------------------------------------------------------
- */
+/* Attaching -------------------- */
 
 static int
 attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)

@@ -185,9 +185,7 @@ shmqi_sysv_half_made(int shmid)
 	return shmqi_side_state(shmid) == SIDE_DEAD && magic_of(shmid, uuid) == 0;
 }
 
-/* Creation
- * ---------------------------------------------------------------------------------------------------------
- */
+/* Creation -------------------- */
 
 /* A side file that says what comes, with the creation byte taken. */
 static int
@@ -292,9 +290,7 @@ shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geomet
 	return create_once(a, g, mode);
 }
 
-/* Clearing
- * ---------------------------------------------------------------------------------------------------------
- */
+/* Clearing -------------------- */
 
 struct gc {
 	bool dry_run;

@@ -76,9 +76,7 @@ bool shmqi_os_may_control(uid_t owner, uid_t creator);
 /* Whether the effective capability is there (CAP_SYS_ADMIN, CAP_IPC_LOCK of <linux/capability.h>). */
 bool shmqi_os_capable(int capability);
 
-/* os_mem.c: pages
- * ---------------------------------------------------------------------------------------------------
- */
+/* os_mem.c: pages -------------------- */
 
 size_t shmqi_os_page_size(void);
 
@@ -127,9 +125,12 @@ int shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma 
  */
 int shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *like);
 
-/* The inode number of the mapping that begins at `base` (of SysV memory, the shmid); UINT64_MAX:
- * none does. */
-uint64_t shmqi_os_inode_at(const void *base);
+/* The inode number of the mapping that holds `inside` (of SysV memory, the shmid); UINT64_MAX: none does. */
+uint64_t shmqi_os_inode_at(const void *inside);
+
+/* Whether a mapping of inode `ino`, at `offset` in it or above, begins at an address that is not `known`. */
+bool shmqi_os_mapped_elsewhere(uint64_t ino, uint64_t offset,
+			       bool (*known)(uintptr_t at, void *arg), void *arg);
 
 /* Bytes of the object's mappings [base, base + bytes) of this process that are locked, or a negated
  * errno. */

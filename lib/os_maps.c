@@ -64,41 +64,50 @@ shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma *, v
 	return result;
 }
 
+/* At most so many pieces are cut in one go; a mapping in more of them is walked again. */
+#define PIECES 64
+
 struct cut {
 	uintptr_t base, end, like;
 	uint64_t offset;
 	struct shmqi_vma model; /* the mapping that holds `like` */
-	struct shmqi_vma piece[64];
+	struct shmqi_vma piece[PIECES];
 	int pieces;
 };
 
-static int
-find_model(const struct shmqi_vma *vma, void *arg)
-{
-	struct cut *cut = arg;
-
-	if (vma->start > cut->like || vma->end <= cut->like)
-		return 0;
-	cut->model = *vma;
-	return 1;
-}
-
 static bool
-is_piece(const struct cut *cut, const struct shmqi_vma *vma)
+same_file(const struct shmqi_vma *a, const struct shmqi_vma *b)
 {
-	return vma->start >= cut->base && vma->end <= cut->end && vma->ino == cut->model.ino &&
-	       vma->major == cut->model.major && vma->minor == cut->model.minor &&
-	       vma->offset == cut->offset + (vma->start - cut->base);
+	return a->ino == b->ino && a->major == b->major && a->minor == b->minor;
 }
 
+/* Everything in the range at the right offset; of which file is told when `like` has been met, too. */
 static int
 gather(const struct shmqi_vma *vma, void *arg)
 {
 	struct cut *cut = arg;
 
-	if (is_piece(cut, vma))
+	if (vma->start <= cut->like && vma->end > cut->like)
+		cut->model = *vma;
+	if (vma->start >= cut->base && vma->end <= cut->end && cut->pieces < PIECES &&
+	    vma->offset == cut->offset + (vma->start - cut->base))
 		cut->piece[cut->pieces++] = *vma;
-	return cut->pieces == 64;
+	return 0;
+}
+
+static int
+unmap_gathered(const struct cut *cut)
+{
+	int pieces = 0;
+
+	for (int i = 0; i < cut->pieces; i++) {
+		const struct shmqi_vma *piece = &cut->piece[i];
+
+		if (same_file(piece, &cut->model) &&
+		    munmap((void *)piece->start, piece->end - piece->start) == 0)
+			pieces++;
+	}
+	return pieces;
 }
 
 int
@@ -108,19 +117,16 @@ shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *lik
 			  .end = (uintptr_t)base + bytes,
 			  .like = (uintptr_t)like,
 			  .offset = offset};
-	int pieces = 0, more;
+	int pieces = 0, last;
 
-	if (shmqi_os_each_vma(0, false, find_model, &cut) != 1)
-		return munmap(base, bytes) == 0
-			       ? 1
-			       : 0; /* no /proc: all of it is ours, as far as we can know */
 	do {
 		cut.pieces = 0;
-		more = shmqi_os_each_vma(0, false, gather, &cut);
-		for (int i = 0; i < cut.pieces; i++)
-			munmap((void *)cut.piece[i].start, cut.piece[i].end - cut.piece[i].start);
-		pieces += cut.pieces;
-	} while (more == 1);
+		if (shmqi_os_each_vma(0, false, gather, &cut) <
+		    0) /* no /proc to ask: all of it is ours */
+			return munmap(base, bytes) == 0;
+		last = unmap_gathered(&cut);
+		pieces += last;
+	} while (last > 0 && cut.pieces == PIECES);
 	return pieces;
 }
 
@@ -179,16 +185,40 @@ find_at(const struct shmqi_vma *vma, void *arg)
 {
 	struct probe *probe = arg;
 
-	if (vma->start != probe->at)
+	if (vma->start > probe->at || vma->end <= probe->at)
 		return 0;
 	probe->vma = *vma;
 	return 1;
 }
 
 uint64_t
-shmqi_os_inode_at(const void *base)
+shmqi_os_inode_at(const void *inside)
 {
-	struct probe probe = {.at = (uintptr_t)base};
+	struct probe probe = {.at = (uintptr_t)inside};
 
 	return shmqi_os_each_vma(0, false, find_at, &probe) == 1 ? probe.vma.ino : UINT64_MAX;
+}
+
+struct stray {
+	uint64_t ino, offset;
+	bool (*known)(uintptr_t at, void *arg);
+	void *arg;
+};
+
+static int
+find_stray(const struct shmqi_vma *vma, void *arg)
+{
+	const struct stray *stray = arg;
+
+	return vma->ino == stray->ino && vma->offset >= stray->offset &&
+	       !stray->known(vma->start, stray->arg);
+}
+
+bool
+shmqi_os_mapped_elsewhere(uint64_t ino, uint64_t offset, bool (*known)(uintptr_t at, void *arg),
+			  void *arg)
+{
+	struct stray stray = {ino, offset, known, arg};
+
+	return shmqi_os_each_vma(0, false, find_stray, &stray) == 1;
 }

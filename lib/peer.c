@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
+#define SWEEP_YIELDS 20
 #define OWNER_BITS 16
 #define OWNER_MASK UINT64_C(0xffff)
 #define ROLES_MASK UINT64_C(0xffff)
@@ -84,6 +86,24 @@ shmqi_peer_leave(struct shmq_seg *seg, unsigned index)
 	shmq_store_relaxed_u64(&entry->state, shmq_load_relaxed_u64(&entry->state) & ~ROLES_MASK);
 }
 
+/*
+ * Prove that `owner` is dead. A newcomer that has just taken the dead one's entry holds the byte for the few instructions until it has
+ * swept, so a refusal is believed only when the word has stayed the same for a while. -EAGAIN: it has changed; -EBUSY: alive.
+ */
+static int
+lock_dead(int fd, const uint64_t *holder, uint64_t seen, unsigned owner)
+{
+	for (int i = 0; i < SWEEP_YIELDS; i++) {
+		if (shmqi_os_lock_byte(fd, F_RDLCK, owner) == 0)
+			return 0;
+		sched_yield();
+		/* ROLE, acquire: only compared; the claim loads it again. */
+		if (shmq_load_acquire_u64(holder) != seen)
+			return -EAGAIN;
+	}
+	return -EBUSY;
+}
+
 /* Take the role from a holder that has died. A read lock is the proof, and lets go with its
  * descriptor. */
 static int
@@ -96,11 +116,9 @@ take_over(uint64_t *holder, struct shmq_seg *seg, uint64_t seen, unsigned index)
 
 	if (fd < 0)
 		return -EBUSY; /* what cannot be inspected counts as alive */
-	err = shmqi_os_lock_byte(fd, F_RDLCK, owner);
+	err = lock_dead(fd, holder, seen, owner);
 	if (err == 0)
 		err = evict(holder, seen, word_of((seen >> OWNER_BITS) + 1, index + 1));
-	else
-		err = -EBUSY;
 	close(fd);
 	return err;
 }

@@ -57,10 +57,10 @@ recv_slowly(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 		len = look(q, timeout_ns, &slot);
 	else
 		return len;
-	if (len > (int64_t)size)
-		return -EMSGSIZE;
 	if (len < 0)
 		return len;
+	if ((uint64_t)len > size)
+		return -EMSGSIZE;
 	shmq_copy(buf, shmq_spsc_bytes(slot), (size_t)len);
 	release(q, 1);
 	return len;
@@ -120,10 +120,12 @@ shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeout_ns)
 		return len;
 	len = look(q, timeout_ns, &slot);
 	while (len >= 0) {
-		if ((uint64_t)len > v[got].iov_len || (!v[got].iov_base && len)) {
-			len = v[got].iov_base ? -EMSGSIZE : -EINVAL;
+		if ((uint64_t)len > v[got].iov_len)
+			len = -EMSGSIZE;
+		else if (len && !v[got].iov_base)
+			len = -EINVAL;
+		if (len < 0)
 			break;
-		}
 		shmq_copy(v[got].iov_base, shmq_spsc_bytes(slot), (size_t)len);
 		v[got++].iov_len = (size_t)len;
 		if (got == n)

@@ -48,6 +48,8 @@ struct shmqi_backend {
 		    enum shmqi_access access);
 	/* Whether the address still names this object. */
 	bool (*current)(const struct shmqi_object *o, const struct shmqi_address *a);
+	/* Whether unlink() will be permitted: a refused removal changes nothing. */
+	int (*may_unlink)(const struct shmqi_object *o, const struct shmqi_address *a);
 	/* Free the address. */
 	int (*unlink)(const struct shmqi_object *o, const struct shmqi_address *a);
 };

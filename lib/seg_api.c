@@ -100,9 +100,7 @@ shmq_seg_sync(struct shmq_seg *seg)
 	return msync(seg->base, seg->mapped_bytes, MS_SYNC) == 0 ? 0 : -errno;
 }
 
-/* Resize
- * -------------------------------------------------------------------------------------------------------------
- */
+/* Resize -------------------- */
 
 /* Let the object have room for `size` bytes of data. */
 static int

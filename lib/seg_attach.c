@@ -380,13 +380,35 @@ unmap_user_memory(struct shmq_seg *seg)
 	return shmqi_os_unmap_pieces(seg->base, seg->mapped_bytes, seg->file_offset, seg->object);
 }
 
+/* Whether an attach of this process holds the address, its metadata included. */
+static bool
+known(uintptr_t at, void *arg)
+{
+	(void)arg;
+	for (const struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
+		if (at - (uintptr_t)seg->base < seg->mapped_bytes ||
+		    at - (uintptr_t)seg->object < seg->object_bytes)
+			return true;
+	}
+	return false;
+}
+
+/* Nothing is left where it was attached: has mremap() moved it, so that it is attached still? */
+static bool
+moved_away(const struct shmq_seg *seg)
+{
+	uint64_t ino = seg->shmid >= 0 ? (uint64_t)seg->shmid : (uint64_t)seg->inode.ino;
+
+	return !seg->displaced && shmqi_os_mapped_elsewhere(ino, seg->file_offset, known, NULL);
+}
+
 int
 shmqi_seg_release(struct shmq_seg *seg, bool by_address)
 {
 	struct shmqi_entry *entry = seg->entry;
 
 	pthread_mutex_lock(&shmqi_seg_mutex);
-	if (unmap_user_memory(seg) == 0 && by_address) {
+	if (unmap_user_memory(seg) == 0 && (by_address || moved_away(seg))) {
 		pthread_mutex_unlock(&shmqi_seg_mutex);
 		return -EINVAL;
 	}

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -40,28 +42,77 @@ check(struct control *c, bool damaged_too)
 	return err == -EBADMSG && damaged_too ? 0 : err;
 }
 
+/*
+ * The kernel lets an owner control a segment whose mode gives him nothing. A file he could not even open: he gives himself the bits for
+ * that moment, and takes them back.
+ */
 static int
-begin(struct control *c, bool damaged_too)
+open_as_owner(struct control *c)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int err;
+
+	if (c->a.backend == SHMQ_BACKEND_FD)
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", c->a.number);
+	else
+		memcpy(path, c->a.path, sizeof(path));
+	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return -EACCES;
+	if (chmod(path, (st.st_mode & 07777) | S_IRUSR | S_IWUSR) != 0)
+		return -EACCES;
+	err = c->backend->open(&c->o, &c->a, OPEN_ANY);
+	if (err == 0)
+		(void)fchmod(c->o.fd, st.st_mode & 07777);
+	else
+		(void)chmod(path, st.st_mode & 07777);
+	return err;
+}
+
+static int
+open_for_control(struct control *c)
 {
 	int err = c->backend->open(&c->o, &c->a, OPEN_ANY);
 
+	if (err == -EACCES || (err == 0 && !c->o.writable)) {
+		struct shmqi_object o = c->o;
+		int again = open_as_owner(c);
+
+		if (again == 0 && err == 0)
+			shmqi_object_close(&o);
+		if (again && err == 0)
+			c->o = o;
+		err = err == 0 ? 0 : again;
+	}
+	return err;
+}
+
+static int
+map_for_control(struct control *c)
+{
+	int prot = PROT_READ | (c->o.writable ? PROT_WRITE : 0);
+
+	if (fstat(c->o.fd, &c->st) != 0)
+		return -errno;
+	if (c->o.bytes < 2 * FORMAT_PAGE)
+		return -EPROTONOSUPPORT;
+	c->bytes = shmqi_format_meta_bytes(c->o.page_size);
+	c->object = mmap(NULL, c->bytes, prot, MAP_SHARED, c->o.fd, 0);
+	if (c->object != MAP_FAILED)
+		return 0;
 	c->object = NULL;
-	c->bytes = shmqi_format_meta_bytes(shmqi_os_page_size());
+	return shmqi_os_map_error(errno);
+}
+
+static int
+begin(struct control *c, bool damaged_too)
+{
+	int err = open_for_control(c);
+
+	c->object = NULL;
 	if (err)
 		return err;
-	if (fstat(c->o.fd, &c->st) != 0)
-		err = -errno;
-	else if (c->o.bytes < 2 * FORMAT_PAGE)
-		err = -EPROTONOSUPPORT;
-	if (err == 0) {
-		c->bytes = shmqi_format_meta_bytes(c->o.page_size);
-		c->object = mmap(NULL, c->bytes, PROT_READ | (c->o.writable ? PROT_WRITE : 0),
-				 MAP_SHARED, c->o.fd, 0);
-		if (c->object == MAP_FAILED) {
-			c->object = NULL;
-			err = -errno;
-		}
-	}
+	err = map_for_control(c);
 	if (err == 0)
 		err = check(c, damaged_too);
 	if (err == 0 && c->a.backend == SHMQ_BACKEND_FD &&
@@ -81,9 +132,7 @@ changed(struct control *c)
 				       (uint64_t)shmqi_os_wall_s());
 }
 
-/* set
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* set -------------------- */
 
 static int
 change_inode(int fd, const struct shmq_perm *perm)
@@ -168,9 +217,7 @@ shmq_set(const char *addr, const struct shmq_perm *perm)
 	return c.a.backend == SHMQ_BACKEND_SYSV ? set_sysv(&c.a, perm) : set_mmap(&c, perm);
 }
 
-/* remove
- * -------------------------------------------------------------------------------------------------------------
- */
+/* remove -------------------- */
 
 /* Tell those attached: senders look at the word, sleepers are woken (their slices would see it,
  * too). */
@@ -226,6 +273,8 @@ remove_mmap(struct control *c)
 		err = -EPERM;
 	else if (!c->o.writable)
 		err = -EACCES;
+	if (err == 0)
+		err = c->backend->may_unlink(&c->o, &c->a);
 	if (err == 0) {
 		mark_all(c);
 		changed(c);
@@ -283,9 +332,7 @@ shmq_remove(const char *addr)
 	return c.a.backend == SHMQ_BACKEND_SYSV ? remove_sysv(&c.a) : remove_mmap(&c);
 }
 
-/* lock, unlock
- * -------------------------------------------------------------------------------------------------------
- */
+/* lock, unlock -------------------- */
 
 /* Lock or unlock the attaches that this process has. */
 static int

@@ -146,9 +146,7 @@ shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg)
 	return result ? result : list_attached(&walk);
 }
 
-/* gc
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* gc -------------------- */
 
 struct gc {
 	int dry_run, found;

@@ -193,9 +193,7 @@ fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_g
 		shmqi_queue_stat(st, g, object, fd);
 }
 
-/* SysV
- * -------------------------------------------------------------------------------------------------------------
- */
+/* SysV -------------------- */
 
 /* /proc/sysvipc/shm tells each segment's resident bytes. */
 static int64_t
@@ -286,9 +284,7 @@ stat_sysv(struct shmq_stat *st, const struct shmqi_address *a)
 	return 0;
 }
 
-/* By address
- * -------------------------------------------------------------------------------------------------------
- */
+/* By address -------------------- */
 
 /* What is under the address now: `object` holds at least the metadata, all of it for a queue. */
 static int
@@ -365,9 +361,7 @@ shmq_stat(const char *addr, struct shmq_stat *st)
 	return err;
 }
 
-/* By attach
- * --------------------------------------------------------------------------------------------------------
- */
+/* By attach -------------------- */
 
 /* What shmq_seg_find() tells: everything that was known at the attach. */
 void

@@ -67,19 +67,17 @@ get_up(struct format_sleep *words)
 	shmq_store_relaxed_u32(&words->asleep, 0);
 }
 
-/* One slice of sleep. 0: look again. */
+/* One slice of sleep, unless there have been `events` since. 0: look again. */
 static int
-doze(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t left_ns)
+doze(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, uint32_t events,
+     int64_t left_ns)
 {
 	struct format_sleep *words = wait->words;
 	int64_t slice = SLICE_NS;
 	int err = 0;
-	/* WAKE, acquire: what was published before this count is seen by the look below. */
-	uint32_t events = shmq_load_acquire_u32(&words->events);
 
 	lie_down(words);
-	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before
-	 * theirs. */
+	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before theirs. */
 	shmq_fence_seq_cst();
 	if (ops->barrier() != 0)
 		slice = SLICE_UNFENCED_NS;
@@ -122,13 +120,21 @@ shmqi_wait(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int6
 
 	if (ops->spin_ns && spin(ops, wait, spin_end < deadline ? spin_end : deadline))
 		return 0;
-	while (err == 0 && !wait->ready(wait->arg)) {
+	while (err == 0) {
+		/*
+		 * WAKE, acquire: what was published, or given up, before this count is seen by the looks below; what comes after
+		 * changes the count, and the futex does not sleep.
+		 */
+		uint32_t events = shmq_load_acquire_u32(&wait->words->events);
+
+		if (wait->ready(wait->arg))
+			break;
 		now = ops->now_ns();
 		err = wait->hopeless(wait->arg);
 		if (err == 0 && now >= deadline)
 			err = -ETIMEDOUT;
 		if (err == 0)
-			err = doze(ops, wait, deadline - now);
+			err = doze(ops, wait, events, deadline - now);
 	}
 	learn(ops, wait, ops->now_ns() - begin);
 	return err && wait->ready(wait->arg) ? 0 : err;

@@ -295,7 +295,7 @@ int shmq_seg_attach_at(struct shmq_seg **out, const char *addr, void *at, unsign
  * goes with its last detach.
  *
  * @return 0, or
- *   -EINVAL  `seg` is NULL
+ *   -EINVAL  `seg` is NULL, or mremap() has moved its memory away: nothing changes, as with shmdt()
  *
  * Progress:   blocks (an RCU grace period)
  * Threads:    one thread per handle
@@ -439,7 +439,8 @@ int shmq_set(const char *addr, const struct shmq_perm *perm);
  * Progress:   blocks (another remover of the same segment)
  * Threads:    any
  * Signals:    no
- * On a crash: marked or not; a marked one that still has its name is cleared by shmq gc
+ * On a crash: marked or not; a marked one that still has its name is gone for attach, and
+ *             cleared by shmq gc (shm:), or the next create or remove
  */
 int shmq_remove(const char *addr);
 
@@ -517,9 +518,7 @@ int shmq_memlock(size_t bytes, struct shmq_memlock *out);
  */
 ssize_t shmq_footprint(const struct shmq_opts *opts);
 
-/* Queues.
- * -----------------------------------------------------------------------------------------------------------------
- */
+/* Queues. -------------------- */
 
 /**
  * Create a queue; never finds an existing one.
