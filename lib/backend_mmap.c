@@ -74,7 +74,7 @@ memory_available(void)
 	return kib * 1024;
 }
 
-/* Allocating what is not there takes all there is first, and the OOM killer with it: look before. */
+/* Allocating what is not there takes all there is, and wakes the OOM killer: look before. */
 static int
 preflight(int fd, uint64_t bytes)
 {

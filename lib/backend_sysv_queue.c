@@ -63,7 +63,7 @@ shmqi_side_open(struct shmqi_object *o, const struct format_header *header)
 	return 0;
 }
 
-/* Call `each` for every side file whose name begins with `prefix`, until it returns other than 0. */
+/* Call `each` for every side file whose name begins with `prefix`, until it returns not 0. */
 static int
 each_side(const char *prefix, int (*each)(const char *path, void *arg), void *arg)
 {

@@ -73,7 +73,7 @@ int shmqi_os_barrier_all(void);
 /* Whether the effective user may act as the owner: is one of the two, or has CAP_SYS_ADMIN. */
 bool shmqi_os_may_control(uid_t owner, uid_t creator);
 
-/* Whether the effective capability is there (CAP_SYS_ADMIN, CAP_IPC_LOCK of <linux/capability.h>). */
+/* Whether an effective capability of <linux/capability.h> is there. */
 bool shmqi_os_capable(int capability);
 
 /* os_mem.c: pages -------------------- */
@@ -125,10 +125,12 @@ int shmqi_os_each_vma(pid_t pid, bool smaps, int (*each)(const struct shmqi_vma 
  */
 int shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void *like);
 
-/* The inode number of the mapping that holds `inside` (of SysV memory, the shmid); UINT64_MAX: none does. */
+/* The inode number of the mapping that holds `inside` (of SysV memory, the shmid); UINT64_MAX: none
+ * does. */
 uint64_t shmqi_os_inode_at(const void *inside);
 
-/* Whether a mapping of inode `ino`, at `offset` in it or above, begins at an address that is not `known`. */
+/* Whether a mapping of inode `ino`, at `offset` in it or above, begins at an address that is not
+ * `known`. */
 bool shmqi_os_mapped_elsewhere(uint64_t ino, uint64_t offset,
 			       bool (*known)(uintptr_t at, void *arg), void *arg);
 

@@ -81,7 +81,8 @@ same_file(const struct shmqi_vma *a, const struct shmqi_vma *b)
 	return a->ino == b->ino && a->major == b->major && a->minor == b->minor;
 }
 
-/* Everything in the range at the right offset; of which file is told when `like` has been met, too. */
+/* Everything in the range at the right offset; of which file is told when `like` has been met, too.
+ */
 static int
 gather(const struct shmqi_vma *vma, void *arg)
 {

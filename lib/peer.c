@@ -87,8 +87,9 @@ shmqi_peer_leave(struct shmq_seg *seg, unsigned index)
 }
 
 /*
- * Prove that `owner` is dead. A newcomer that has just taken the dead one's entry holds the byte for the few instructions until it has
- * swept, so a refusal is believed only when the word has stayed the same for a while. -EAGAIN: it has changed; -EBUSY: alive.
+ * Prove that `owner` is dead. A newcomer that has just taken the dead one's entry holds the byte
+ * for the few instructions until it has swept, so a refusal is believed only when the word has
+ * stayed the same for a while. -EAGAIN: it has changed; -EBUSY: alive.
  */
 static int
 lock_dead(int fd, const uint64_t *holder, uint64_t seen, unsigned owner)

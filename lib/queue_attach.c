@@ -52,7 +52,7 @@ new_handle(void)
 	return pages;
 }
 
-/* Wait, a little, for a creator that is at work; sysv: only, elsewhere a name is a complete queue. */
+/* Wait a little for a creator at work; sysv: only, elsewhere a name is a complete queue. */
 static int
 attach_segment(struct shmq *q, const struct shmqi_address *a, const struct shmqi_attach_how *how)
 {

@@ -82,7 +82,7 @@ int shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a,
 int shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g,
 			    mode_t mode);
 int shmqi_side_open(struct shmqi_object *o, const struct format_header *header);
-/* The path of the side file of SysV segment `shmid`: 1 found (and *out), 0 there is none, -errno. */
+/* The path of the side file of segment `shmid`: 1 found (and *out), 0 there is none, -errno. */
 #define SIDE_ROOM 80
 int shmqi_side_find(int shmid, char out[SIDE_ROOM]);
 /* What the side files say of a segment that has no header. */
@@ -175,7 +175,7 @@ int shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user);
 void shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work);
 void shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg);
 int shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a);
-/* Add a queue's own figures; `fd`: a description without locks, or -1. Defined by the queue layer. */
+/* Add a queue's own figures; `fd`: without locks, or -1. Defined by the queue layer. */
 void shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const void *object,
 		      int fd);
 

@@ -43,8 +43,8 @@ check(struct control *c, bool damaged_too)
 }
 
 /*
- * The kernel lets an owner control a segment whose mode gives him nothing. A file he could not even open: he gives himself the bits for
- * that moment, and takes them back.
+ * The kernel lets an owner control a segment whose mode gives him nothing. A file he could not even
+ * open: he gives himself the bits for that moment, and takes them back.
  */
 static int
 open_as_owner(struct control *c)

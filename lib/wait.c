@@ -8,7 +8,7 @@
 
 #define SLICE_NS INT64_C(50000000)
 #define SLICE_UNFENCED_NS INT64_C(1000000)
-#define SPIN_NS \
+#define SPIN_NS                                                                               \
 	INT64_C(100000) /* outlasts a futex round trip, or two who once slept sleep for ever: \
 			   docs/design.md */
 #define SPIN_LEAST_NS INT64_C(10000)
@@ -77,7 +77,8 @@ doze(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, uint32_t e
 	int err = 0;
 
 	lie_down(words);
-	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before theirs. */
+	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before
+	 * theirs. */
 	shmq_fence_seq_cst();
 	if (ops->barrier() != 0)
 		slice = SLICE_UNFENCED_NS;
@@ -121,10 +122,8 @@ shmqi_wait(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int6
 	if (ops->spin_ns && spin(ops, wait, spin_end < deadline ? spin_end : deadline))
 		return 0;
 	while (err == 0) {
-		/*
-		 * WAKE, acquire: what was published, or given up, before this count is seen by the looks below; what comes after
-		 * changes the count, and the futex does not sleep.
-		 */
+		/* WAKE, acquire: what was published, or given up, before this count is seen below.
+		 * What comes after changes the count, and the futex does not sleep. */
 		uint32_t events = shmq_load_acquire_u32(&wait->words->events);
 
 		if (wait->ready(wait->arg))

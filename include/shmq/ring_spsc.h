@@ -64,7 +64,7 @@ struct shmq_spsc {
 	uint64_t *shared_head;
 	/* the producer */
 	uint64_t tail; /* the next position to publish */
-	uint64_t limit; /* the position at which the ring looks full: the last head seen + capacity */
+	uint64_t limit; /* where the ring looks full: the last head seen + capacity */
 	/* the consumer */
 	uint64_t head; /* the next position to receive */
 };

@@ -552,8 +552,8 @@ int shmq_create(const char *addr, const struct shmq_opts *opts);
  *             namespace?)
  *   -EINVAL   malformed address or role; the segment is not a queue
  *   -ENOTSUP  SHMQ_OLDEST
- *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE  as
- *                                                                                    shmq_seg_attach_at()
+ *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE
+ *             as shmq_seg_attach_at()
  *
  * Progress:   blocks (file system)
  * Threads:    any
