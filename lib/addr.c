@@ -37,12 +37,26 @@ parse_shm(struct shmqi_address *a, const char *rest)
 	return 0;
 }
 
+static bool
+component_too_long(const char *path)
+{
+	for (const char *at = path, *end; at; at = end) {
+		at += *at == '/';
+		end = strchr(at, '/');
+		if ((end ? (size_t)(end - at) : strlen(at)) > NAME_MAX)
+			return true;
+	}
+	return false;
+}
+
 static int
 parse_file(struct shmqi_address *a, const char *rest)
 {
 	size_t len = strlen(rest);
 
 	if (rest[0] != '/' || len < 2 || len >= PATH_MAX || rest[len - 1] == '/')
+		return -EINVAL;
+	if (component_too_long(rest))
 		return -EINVAL;
 	snprintf(a->path, sizeof(a->path), "%s", rest);
 	snprintf(a->text, sizeof(a->text), "file:%s", rest);

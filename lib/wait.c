@@ -8,7 +8,7 @@
 
 #define SLICE_NS INT64_C(50000000)
 #define SLICE_UNFENCED_NS INT64_C(1000000)
-#define SPIN_NS                                                                               \
+#define SPIN_NS \
 	INT64_C(100000) /* outlasts a futex round trip, or two who once slept sleep for ever: \
 			   docs/design.md */
 #define SPIN_LEAST_NS INT64_C(10000)

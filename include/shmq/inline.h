@@ -113,7 +113,7 @@ shmq_port_send_slowly(struct shmq_port *port, const void *msg, size_t len)
 	int err = shmq_send(port->q, msg, len, 0);
 
 	port->ring.tail = port->hot->ring.tail;
-	port->ring.limit = port->hot->ring.limit;
+	port->ring.seen = port->hot->ring.seen;
 	return err;
 }
 

@@ -64,7 +64,7 @@ struct shmq_spsc {
 	uint64_t *shared_head;
 	/* the producer */
 	uint64_t tail; /* the next position to publish */
-	uint64_t limit; /* where the ring looks full: the last head seen + capacity */
+	uint64_t seen; /* the last head seen; older than the shared one, never newer */
 	/* the consumer */
 	uint64_t head; /* the next position to receive */
 };
@@ -96,19 +96,24 @@ shmq_spsc_pause(int times)
 		shmq_pause();
 }
 
-/** Read the consumer's head again. 0: there is room; -EAGAIN: full; -EBADMSG: the head is not where
- * a head can be. */
+/** Whether the ring looks full. By difference, so that an old `seen` can never look like room. */
+SHMQ_INLINE bool
+shmq_spsc_looks_full(const struct shmq_spsc *ring)
+{
+	return ring->tail - ring->seen >= ring->capacity;
+}
+
+/** Read the consumer's head again. 0: there is room; -EAGAIN: full; -EBADMSG: it is no head. */
 SHMQ_INLINE int
 shmq_spsc_refresh(struct shmq_spsc *ring)
 {
-	uint64_t seen = ring->limit - ring->capacity;
 	/* RECYCLE, acquire: the consumer is done with every slot before this head. */
 	uint64_t head = shmq_load_acquire_u64(ring->shared_head);
 
-	if (head - seen > ring->tail - seen)
+	if (head - ring->seen > ring->tail - ring->seen)
 		return -EBADMSG;
-	ring->limit = head + ring->capacity;
-	if (ring->tail != ring->limit)
+	ring->seen = head;
+	if (!shmq_spsc_looks_full(ring))
 		return 0;
 	shmq_spsc_pause(SHMQ_SPSC_FULL_PAUSES);
 	return -EAGAIN;
@@ -118,7 +123,7 @@ shmq_spsc_refresh(struct shmq_spsc *ring)
 SHMQ_INLINE int
 shmq_spsc_claim(struct shmq_spsc *ring, struct shmq_slot **slot)
 {
-	if (__builtin_expect(ring->tail == ring->limit, 0)) {
+	if (__builtin_expect(shmq_spsc_looks_full(ring), 0)) {
 		int err = shmq_spsc_refresh(ring);
 
 		if (err)
@@ -169,9 +174,10 @@ shmq_spsc_readable(const struct shmq_spsc *ring)
 SHMQ_INLINE bool
 shmq_spsc_writable(const struct shmq_spsc *ring)
 {
+	if (!shmq_spsc_looks_full(ring))
+		return true;
 	/* RECYCLE, acquire: as in shmq_spsc_refresh(), which will follow. */
-	return ring->tail != ring->limit ||
-	       shmq_load_acquire_u64(ring->shared_head) + ring->capacity != ring->tail;
+	return shmq_load_acquire_u64(ring->shared_head) + ring->capacity != ring->tail;
 }
 
 /** Be done with all messages before position `head`. */
