@@ -16,6 +16,17 @@
 pthread_mutex_t shmqi_seg_mutex = PTHREAD_MUTEX_INITIALIZER;
 struct shmq_seg *shmqi_seg_first;
 
+/* Open what carries the locks again, by name; the file under that name may be another by now. */
+static int
+open_again(struct shmqi_object *o, const struct shmq_seg *seg)
+{
+	if (seg->shmid < 0)
+		return seg->backend->open(o, &seg->address, seg->writable ? OPEN_WRITE : OPEN_READ);
+	*o = (struct shmqi_object){
+		.fd = -1, .spare = -1, .shmid = seg->shmid, .writable = seg->writable};
+	return shmqi_side_open(o, &seg->header);
+}
+
 int
 shmqi_seg_spare(struct shmq_seg *seg)
 {
@@ -24,8 +35,7 @@ shmqi_seg_spare(struct shmq_seg *seg)
 	if (seg->spare < 0 || shmqi_os_fd_is(seg->spare, seg->inode))
 		return seg->spare;
 	seg->spare = -1; /* the program closed it, or it is another file's number now */
-	if (seg->shmid >= 0 ||
-	    seg->backend->open(&o, &seg->address, seg->writable ? OPEN_WRITE : OPEN_READ) != 0)
+	if (open_again(&o, seg) != 0)
 		return -1;
 	if (shmqi_inode_same(o.inode, seg->inode)) {
 		seg->spare = o.spare;
