@@ -4,6 +4,7 @@
 #include "seg.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -15,6 +16,8 @@
 #define HUGE_SHIFT 26
 #define HUGE_2MB (21 << HUGE_SHIFT)
 #define HUGE_1GB (30 << HUGE_SHIFT)
+
+#define FOREIGN_LOOKS 3
 
 int
 shmqi_sysv_id(const struct shmqi_address *a)
@@ -160,31 +163,40 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	return 0;
 }
 
-/* A segment without our header: is it becoming a queue, did its creator die, or is it none of ours?
+/*
+ * A segment without our header: is it becoming a queue, did its creator die, or is it none of ours? A side file that is renamed
+ * during a walk may be missed by it, and a queue may have become complete meanwhile, so "none of ours" takes several looks.
  */
 static int
-not_a_queue(int id)
+not_a_queue(int id, const uint64_t *magic)
 {
-	switch (shmqi_side_state(id)) {
-	case SIDE_CREATING:
-		return -EAGAIN;
-	case SIDE_DEAD:
-		return -ENOENT;
-	default:
-		return -EPROTONOSUPPORT;
+	enum shmqi_side_state state = SIDE_NONE;
+
+	for (int i = 0; state == SIDE_NONE && i < FOREIGN_LOOKS; i++) {
+		state = shmqi_side_state(id);
+		/* COMPLETE, acquire: what it leads to is looked at again. */
+		if (shmq_load_acquire_u64(magic) != 0)
+			return -EAGAIN;
+		sched_yield();
 	}
+	if (state == SIDE_NONE)
+		return -EPROTONOSUPPORT;
+	return state == SIDE_CREATING ? -EAGAIN : -ENOENT;
 }
 
 static int
 map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi_object *o)
 {
 	void *base = shmat(o->shmid, NULL, how->observer ? SHM_RDONLY : 0);
+	uint64_t magic;
 	int err;
 
 	if (base == (void *)-1)
 		return errno == EINVAL || errno == EIDRM ? -ESTALE : shmqi_os_map_error(errno);
 	seg->shmid = o->shmid;
 	seg->base = seg->object = base;
+	/* COMPLETE, acquire: 0 may still become a queue, which the check below then sees. */
+	magic = shmq_load_acquire_u64(base);
 	err = shmqi_format_check(base, o->bytes, &seg->header, &seg->g);
 	if (err)
 		return err == -EPROTONOSUPPORT && *(uint64_t *)base == 0 ? not_a_queue(o->shmid)
@@ -219,6 +231,15 @@ keep(struct shmq_seg *seg, const struct shmqi_attach_how *how, const struct shmq
 	return sysv_current(o, &seg->address) ? 0 : -ESTALE;
 }
 
+/* A remover takes the side file away, too. */
+static bool
+being_removed(int id)
+{
+	struct shmid_ds ds;
+
+	return shmctl(id, IPC_STAT, &ds) != 0 || (ds.shm_perm.mode & SHMQ_DEST);
+}
+
 static int
 attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
@@ -229,6 +250,8 @@ attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 		err = map_queue(seg, how, &o);
 	if (err == 0)
 		err = shmqi_side_open(&o, &seg->header);
+	if (err == -EXDEV && being_removed(o.shmid))
+		err = seg->address.number != ADDR_NONE ? -EIDRM : -ESTALE;
 	if (err)
 		return err;
 	seg->inode = o.inode;

@@ -104,13 +104,17 @@ may_ask_resident(int fd)
 /* A mapping without access shows the page cache, and touches nothing; -1 where even that is refused
  * (MCL_FUTURE). */
 static int64_t
-resident_of_file(int fd, uint64_t offset, uint64_t bytes)
+resident_of_file(int fd, uint64_t offset, uint64_t bytes, size_t page_size)
 {
+	struct stat st;
 	int64_t resident;
 	void *all;
 
 	if (!may_ask_resident(fd))
 		return -1;
+	if (page_size != shmqi_os_page_size() && fstat(fd, &st) == 0)
+		return (int64_t)st.st_blocks *
+		       512; /* huge pages stay; mincore() tells of mapped ones only */
 	all = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
 	if (all == MAP_FAILED)
 		return -1;
@@ -184,8 +188,8 @@ fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_g
 	fill_inode(st, fd);
 	fill_lifecycle(st, format_lifecycle((void *)(uintptr_t)object));
 	if (fd >= 0 && fstat(fd, &inode) == 0) {
-		st->resident_bytes =
-			resident_of_file(fd, offset, shmqi_round_up(st->segsz, st->page_size));
+		st->resident_bytes = resident_of_file(
+			fd, offset, shmqi_round_up(st->segsz, st->page_size), st->page_size);
 		st->locked_bytes = locked_of_file(
 			object, g, (struct shmqi_inode){inode.st_dev, inode.st_ino}, seg);
 	}
