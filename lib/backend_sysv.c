@@ -164,8 +164,9 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 }
 
 /*
- * A segment without our header: is it becoming a queue, did its creator die, or is it none of ours? A side file that is renamed
- * during a walk may be missed by it, and a queue may have become complete meanwhile, so "none of ours" takes several looks.
+ * A segment without our header: is it becoming a queue, did its creator die, or is it none of ours?
+ * A side file that is renamed during a walk may be missed by it, and a queue may have become
+ * complete meanwhile, so "none of ours" takes several looks.
  */
 static int
 not_a_queue(int id, const uint64_t *magic)
@@ -199,8 +200,7 @@ map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi
 	magic = shmq_load_acquire_u64(base);
 	err = shmqi_format_check(base, o->bytes, &seg->header, &seg->g);
 	if (err)
-		return err == -EPROTONOSUPPORT && *(uint64_t *)base == 0 ? not_a_queue(o->shmid)
-									 : err;
+		return err == -EPROTONOSUPPORT && magic == 0 ? not_a_queue(o->shmid, base) : err;
 	if (seg->g.kind == SHMQ_SEGMENT)
 		return -EBADMSG;
 	seg->size = (size_t)seg->g.segsz;

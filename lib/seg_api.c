@@ -113,14 +113,10 @@ grow_object(struct shmq_seg *seg, size_t size)
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return -EINVAL;
-	/* Relaxed: only grows, and this process sees its own growth. */
-	if (seg->address.backend == SHMQ_BACKEND_FD && size > shmq_load_relaxed_u64(&life->segsz))
-		return -EINVAL;
-	if (wanted > (uint64_t)st.st_size) {
-		if (!seg->writable)
-			return -EACCES;
+	if (wanted > (uint64_t)st.st_size && !seg->writable)
+		return -EACCES;
+	if (wanted > (uint64_t)st.st_size)
 		err = shmqi_mmap_grow(fd, (uint64_t)st.st_size, wanted, seg->g.flags & SHMQ_SPARSE);
-	}
 	/* Relaxed: a later attach checks it against the object. It only grows. */
 	if (err == 0 && seg->writable && size > shmq_load_relaxed_u64(&life->segsz))
 		shmq_store_relaxed_u64(&life->segsz, size);
@@ -144,39 +140,64 @@ enter_again(struct shmq_seg *seg)
 	return 0;
 }
 
+/* Map so many bytes from now on. */
 static int
-remap(struct shmq_seg *seg, size_t size)
+remap(struct shmq_seg *seg, size_t bytes)
 {
-	size_t bytes = shmqi_round_up(size, (size_t)seg->g.page_size);
-	size_t more = bytes > seg->mapped_bytes ? bytes - seg->mapped_bytes : 0;
-	void *base;
-	int err = more && seg->locked ? shmq_memlock(more, NULL) : 0;
+	void *base = mremap(seg->base, seg->mapped_bytes, bytes, MREMAP_MAYMOVE);
 
-	if (err)
-		return err;
-	base = mremap(seg->base, seg->mapped_bytes, bytes, MREMAP_MAYMOVE);
 	if (base == MAP_FAILED)
 		return errno == EFAULT ? -EINVAL : shmqi_os_map_error(errno);
 	seg->base = base;
 	seg->mapped_bytes = bytes;
-	seg->size = size;
-	if (more && seg->locked)
-		(void)shmqi_os_populate(base, bytes, !seg->read_only);
-	return enter_again(seg);
+	return 0;
+}
+
+/*
+ * Address space first, which is easily given back, then the object, which cannot be cut again:
+ * others may have it mapped.
+ */
+static int
+resize(struct shmq_seg *seg, size_t size)
+{
+	size_t old = seg->mapped_bytes, bytes = shmqi_round_up(size, (size_t)seg->g.page_size);
+	int err = seg->locked && bytes > old ? shmq_memlock(bytes - old, NULL) : 0, entered;
+
+	if (err == 0)
+		err = remap(seg, bytes);
+	if (err)
+		return err;
+	if (seg->shmid < 0)
+		err = grow_object(seg, size);
+	if (err && bytes > old)
+		(void)remap(seg, old); /* shrinks in place */
+	if (err == 0)
+		seg->size = size;
+	if (err == 0 && seg->locked && bytes > old)
+		(void)shmqi_os_populate(seg->base, bytes, !seg->read_only);
+	entered = enter_again(seg);
+	return err ? err : entered;
+}
+
+/* How long this attach may become at most; an object that is sealed, or the kernel's, has its
+ * length for good. */
+static bool
+too_long(const struct shmq_seg *seg, size_t size)
+{
+	bool fixed = seg->shmid >= 0 || seg->address.backend == SHMQ_BACKEND_FD;
+
+	return size > PTRDIFF_MAX / 2 || (fixed && size > seg->g.segsz);
 }
 
 int
 shmq_seg_resize(struct shmq_seg *seg, size_t size)
 {
-	int err = 0;
+	char side[SIDE_ROOM];
 
-	if (!seg || seg->displaced || size == 0 || size > PTRDIFF_MAX / 2)
+	if (!seg || seg->displaced || size == 0)
 		return -EINVAL;
-	if (seg->g.kind != SHMQ_SEGMENT)
+	if (seg->g.kind != SHMQ_SEGMENT ||
+	    (seg->shmid >= 0 && shmqi_side_find(seg->shmid, side) == 1))
 		return -ENOTSUP;
-	if (seg->shmid >= 0 && size > seg->g.segsz)
-		return -EINVAL;
-	if (seg->shmid < 0)
-		err = grow_object(seg, size);
-	return err ? err : remap(seg, size);
+	return too_long(seg, size) ? -EINVAL : resize(seg, size);
 }

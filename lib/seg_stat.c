@@ -57,9 +57,10 @@ fill_header(struct shmq_stat *st, const struct format_header *header,
 		(int64_t)(g->total_bytes - (g->kind == SHMQ_SEGMENT ? g->data_offset : 0));
 }
 
-/* The words of the lifecycle page that an mmap backend keeps itself. */
+/* The words of the lifecycle page that an mmap backend keeps itself. `room`: what the object can
+ * hold of the user's memory. */
 static void
-fill_lifecycle(struct shmq_stat *st, const struct format_lifecycle *life)
+fill_lifecycle(struct shmq_stat *st, const struct format_lifecycle *life, uint64_t room)
 {
 	uint64_t segsz = shmq_load_relaxed_u64(&life->segsz);
 
@@ -67,7 +68,7 @@ fill_lifecycle(struct shmq_stat *st, const struct format_lifecycle *life)
 	st->dtime = (int64_t)shmq_load_relaxed_u64(&life->dtime_s);
 	st->ctime = (int64_t)shmq_load_relaxed_u64(&life->ctime_s);
 	st->lpid = (pid_t)shmq_load_relaxed_u32(&life->lpid);
-	if (st->kind == SHMQ_SEGMENT && segsz)
+	if (st->kind == SHMQ_SEGMENT && segsz && segsz <= room)
 		st->segsz = (size_t)segsz;
 	if (shmq_load_relaxed_u32(&life->removed)) {
 		st->mode |= SHMQ_DEST;
@@ -185,9 +186,12 @@ fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_g
 	uint64_t offset = g->kind == SHMQ_SEGMENT ? g->data_offset : 0;
 	struct stat inode;
 
+	bool known = fd >= 0 && fstat(fd, &inode) == 0;
+
 	fill_inode(st, fd);
-	fill_lifecycle(st, format_lifecycle((void *)(uintptr_t)object));
-	if (fd >= 0 && fstat(fd, &inode) == 0) {
+	fill_lifecycle(st, format_lifecycle((void *)(uintptr_t)object),
+		       known ? (uint64_t)inode.st_size - offset : g->segsz);
+	if (known) {
 		st->resident_bytes = resident_of_file(
 			fd, offset, shmqi_round_up(st->segsz, st->page_size), st->page_size);
 		st->locked_bytes = locked_of_file(
@@ -380,7 +384,7 @@ shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg)
 	if (seg->object && seg->shmid < 0) {
 		fill_header(st, &seg->header, &seg->g);
 		fill_inode(st, seg->spare);
-		fill_lifecycle(st, format_lifecycle(seg->object));
+		fill_lifecycle(st, format_lifecycle(seg->object), seg->size);
 	}
 	st->kind = seg->g.kind;
 	st->capacity = (size_t)seg->g.capacity;
@@ -408,6 +412,16 @@ stat_attached_sysv(struct shmq_stat *st, struct shmq_seg *seg)
 	return 0;
 }
 
+/* A queue attached as memory: the user may have unmapped any of it, so it is looked at anew. */
+static int
+stat_queue_memory(struct shmq_stat *st, const struct shmq_seg *seg, int fd)
+{
+	struct shmqi_object o = {.fd = fd, .spare = -1, .shmid = -1};
+	int err = shmqi_object_measure(&o);
+
+	return err ? err : stat_open(st, &seg->address, &o);
+}
+
 static int
 stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
 {
@@ -424,9 +438,12 @@ stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
 	if (seg->shmid >= 0)
 		return stat_attached_sysv(st, seg);
 	spare = shmqi_seg_spare(seg);
-	fill_header(st, &seg->header, &seg->g);
-	fill_mmap(st, spare, seg->object, &seg->g, seg);
-	return 0;
+	if (seg->queue || seg->g.kind == SHMQ_SEGMENT) {
+		fill_header(st, &seg->header, &seg->g);
+		fill_mmap(st, spare, seg->object, &seg->g, seg);
+		return 0;
+	}
+	return spare < 0 ? -EBADF : stat_queue_memory(st, seg, spare);
 }
 
 int

@@ -400,6 +400,7 @@ int shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st);
  * @return 0, or
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EIDRM  as shmq_seg_attach_at()
  *   -EACCES  needs read permission
+ *   -ENOMEM  no address space to look at a queue
  *   -EFAULT  `st` is NULL
  *
  * Progress:   blocks (file system)
