@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+# The manual page and the command say the same: every subcommand, option and member of the JSON output.
+. "$(dirname "$0")/tool.sh"
+
+pages=$(dirname "$0")/../../docs/man
+page=$pages/shmq.1
+
+for command in create ls stat rm set lock unlock gc doctor send recv version; do
+	grep -Eq "^\.(Cm|Ss) .*\b$command\b" "$page" || bad "shmq.1 does not have $command"
+	expect 0 "$SHMQ" "$command" --help
+	for option in $(grep -Eo -e '--[a-z-]+' "$out" | sort -u); do
+		grep -q "Fl Fl ${option#--}" "$page" || bad "shmq.1 does not have $option of $command"
+		good
+	done
+done
+
+# And nothing that the command does not know.
+for option in $(grep -Eo 'Fl Fl [a-z-]+' "$page" | cut -d ' ' -f 3 | sort -u); do
+	known=no
+	for command in create ls stat set gc doctor send recv; do
+		"$SHMQ" $command --help >"$out"
+		! grep -Eq -e "--$option([ =]|\$)" "$out" || known=yes
+	done
+	same "--$option of shmq.1 is known" yes $known
+done
+
+addr=$(queue)
+expect 0 "$SHMQ" create "$addr"
+expect 0 "$SHMQ" stat --json "$addr"
+for member in $(grep -Eo '^ *"[a-z_]+"' "$out" | tr -d ' "'); do
+	grep -Eq "^\.(It Cm|Ql) .*\b$member\b" "$page" || bad "shmq.1 does not have $member of stat --json"
+	good
+done
+expect 0 "$SHMQ" ls --json
+for member in $(grep -Eo '^ {2,4}"[a-z_]+"' "$out" | tr -d ' "'); do
+	grep -q "^\.Ql .*\b$member\b" "$page" || bad "shmq.1 does not have $member of ls --json"
+	good
+done
+
+if command -v mandoc >/dev/null; then
+	for file in "$pages"/shmq.[17]; do
+		expect 0 mandoc -Tlint -W warning "$file"
+	done
+fi
+finish
