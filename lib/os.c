@@ -7,7 +7,6 @@
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,9 +138,7 @@ shmqi_os_start_time(pid_t pid)
 int
 shmqi_os_cpus(void)
 {
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 int

@@ -55,7 +55,7 @@ int64_t shmqi_os_wall_s(void);
 /* The start time of process `pid` in clock ticks since boot, 0 when it cannot be read. */
 uint64_t shmqi_os_start_time(pid_t pid);
 
-/* How many CPUs this thread may run on. */
+/* How many CPUs are online; the peer may run on any, however we are pinned. */
 int shmqi_os_cpus(void);
 
 /* Sleep while *word == seen, at most timeout_ns. 0: woken or changed; -ETIMEDOUT; -EINTR. */

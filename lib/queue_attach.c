@@ -88,7 +88,7 @@ open_ring(struct shmq *q)
 	 * the consumer. */
 	ring->head = shmq_load_acquire_u64(ring->shared_head);
 	ring->tail = shmq_spsc_find_tail(ring, ring->head);
-	ring->seen = ring->head;
+	ring->seen = ring->drained = ring->head;
 	q->attached_head = ring->head;
 }
 

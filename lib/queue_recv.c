@@ -16,7 +16,7 @@ look_once(struct shmq *q, struct shmq_slot **slot)
 	if (len == -EBADMSG)
 		return shmq_hot_fail(&q->hot);
 	if (len == -EAGAIN)
-		shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
+		shmq_spsc_back_off(&q->hot.ring);
 	return len;
 }
 
@@ -97,7 +97,7 @@ shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 	len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head, &slot);
 	/* Relaxed: a flag that stays up. */
 	if (unlikely(len == -EAGAIN && timeout_ns == 0 && !shmq_load_relaxed_u32(q->hot.removed))) {
-		shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
+		shmq_spsc_back_off(&q->hot.ring);
 		return -EAGAIN;
 	}
 	if (unlikely(len < 0 || (uint64_t)len > size))

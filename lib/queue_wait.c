@@ -54,10 +54,13 @@ shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe)
 	bool producer = peer_role == SHMQ_PRODUCER;
 	const uint64_t *holder = producer ? &q->control->producer.holder
 					  : &q->control->consumer.holder;
-	int fd = probe ? shmqi_seg_spare(q->seg) : -1;
 	uint64_t generation;
+	int fd;
 
-	if (!(q->roles & SHMQ_HANGUP) || !shmqi_role_vacant(holder, fd, probe, &generation))
+	if (!(q->roles & SHMQ_HANGUP))
+		return false;
+	fd = probe ? shmqi_seg_spare(q->seg) : -1;
+	if (!shmqi_role_vacant(holder, fd, probe, &generation))
 		return false;
 	return generation != (producer ? q->producers_known : q->consumers_known);
 }

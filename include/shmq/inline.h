@@ -170,7 +170,7 @@ shmq_port_recv(struct shmq_port *port, void *buf, size_t size)
 	/* Relaxed: a flag that stays up; the exported call looks once more at the queue before it
 	 * believes it. */
 	if (__builtin_expect(len == -EAGAIN && shmq_load_relaxed_u32(port->removed) == 0, 0)) {
-		shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
+		shmq_spsc_back_off(&port->ring);
 		return -EAGAIN;
 	}
 	if (__builtin_expect(len < 0 || (uint64_t)len > size || !buf, 0))

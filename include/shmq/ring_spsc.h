@@ -49,10 +49,15 @@ struct shmq_slot {
 	uint64_t word; /* length in the low half, turn in the high half; the bytes follow */
 };
 
-/** Pauses before a caller may ask again: the line is fought over otherwise (measured;
- * docs/design.md). */
+/*
+ * Pauses before a caller may ask again: the line is fought over otherwise. A consumer that has
+ * caught up after a burst lets the producer get ahead, or it takes each line away from it while
+ * that is being written (measured: docs/design.md).
+ */
 #define SHMQ_SPSC_FULL_PAUSES 32
 #define SHMQ_SPSC_EMPTY_PAUSES 4
+#define SHMQ_SPSC_BURST 64
+#define SHMQ_SPSC_BURST_PAUSES 160
 
 /** One handle's private view of a ring. Either end uses its own half. */
 struct shmq_spsc {
@@ -66,7 +71,8 @@ struct shmq_spsc {
 	uint64_t tail; /* the next position to publish */
 	uint64_t seen; /* the last head seen; older than the shared one, never newer */
 	/* the consumer */
-	uint64_t head; /* the next position to receive */
+	uint64_t head;	  /* the next position to receive */
+	uint64_t drained; /* the head when the ring was last found empty */
 };
 
 SHMQ_INLINE struct shmq_slot *
@@ -161,6 +167,16 @@ shmq_spsc_look(const struct shmq_spsc *ring, uint64_t position, struct shmq_slot
 	return (int64_t)(uint32_t)word;
 }
 
+/** Nothing is there: be gentle with the producer before the next look. */
+SHMQ_INLINE void
+shmq_spsc_back_off(struct shmq_spsc *ring)
+{
+	bool burst = ring->head - ring->drained >= SHMQ_SPSC_BURST;
+
+	ring->drained = ring->head;
+	shmq_spsc_pause(burst ? SHMQ_SPSC_BURST_PAUSES : SHMQ_SPSC_EMPTY_PAUSES);
+}
+
 /** Whether there is something for the consumer: a message, or a reason to fail. */
 SHMQ_INLINE bool
 shmq_spsc_readable(const struct shmq_spsc *ring)
@@ -214,6 +230,8 @@ shmq_spsc_find_tail(const struct shmq_spsc *ring, uint64_t head)
 /** Lengths that shmq_copy() copies without a call of memcpy(). */
 #define SHMQ_COPY_SHORT ((size_t)8)
 #define SHMQ_COPY_LONG ((size_t)64)
+/** Constant lengths up to this are left to the compiler. */
+#define SHMQ_COPY_INLINE ((size_t)256)
 
 /*
  * Copy a message. A call of memcpy() with a length that is not known at compile time costs more
@@ -230,7 +248,7 @@ shmq_copy(void *to, const void *from, size_t n)
 	const unsigned char *in = (const unsigned char *)from;
 	uint64_t first, last;
 
-	if (__builtin_constant_p(n)) {
+	if (__builtin_constant_p(n) && n <= SHMQ_COPY_INLINE) {
 		memcpy(to, from, n);
 	} else if (n - 8 <= 8) {
 		memcpy(&first, in, 8);
@@ -252,6 +270,8 @@ shmq_copy(void *to, const void *from, size_t n)
 		memcpy(out + n - 32, &c, 16);
 		memcpy(out + n - 16, &d, 16);
 	} else if (n) {
+		/* Not a constant to the compiler: it would make slow string moves of a long one. */
+		__asm__("" : "+r"(n));
 		memcpy(to, from, n);
 	}
 }
