@@ -100,6 +100,9 @@ shmqi_mmap_grow(int fd, uint64_t from, uint64_t to, bool sparse)
 		return -ENOSPC;
 	if (!sparse)
 		return allocate(fd, from, to);
+	/* An object that others may be growing, too, must never be cut: its last page extends it. */
+	if (from)
+		return allocate(fd, to - FORMAT_PAGE, to);
 	if (ftruncate(fd, (off_t)to) == 0)
 		return 0;
 	return errno == EFBIG ? -EINVAL : -errno;
@@ -152,6 +155,19 @@ shmqi_mmap_build(int fd, const struct shmqi_geometry *g, uint32_t key)
 		fill(object, g, key);
 	munmap(object, bytes);
 	return err;
+}
+
+int
+shmqi_mmap_publish(int fd, const char *path)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	if (errno == ENOENT && linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) == 0) /* no /proc */
+		return 0;
+	return -errno;
 }
 
 int

@@ -68,23 +68,6 @@ create_unnamed(const char *path, char hidden[PATH_MAX])
 	return errno == ENOTDIR ? -ENOENT : -errno;
 }
 
-/* Give the complete file its name; -EEXIST when that is taken. */
-static int
-publish_name(int fd, const char *hidden, const char *path)
-{
-	char self[32];
-	int err;
-
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	if (hidden[0])
-		err = link(hidden, path) ? -errno : 0;
-	else
-		err = linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) ? -errno : 0;
-	if (err == -ENOENT && !hidden[0]) /* no /proc */
-		err = linkat(fd, "", AT_FDCWD, path, AT_EMPTY_PATH) ? -errno : 0;
-	return err;
-}
-
 static int
 named_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
@@ -100,7 +83,8 @@ named_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode
 	if (err == 0 && fchmod(fd, mode) != 0)
 		err = -errno;
 	if (err == 0)
-		err = publish_name(fd, hidden, a->path);
+		err = hidden[0] ? (link(hidden, a->path) ? -errno : 0)
+				: shmqi_mmap_publish(fd, a->path);
 	if (hidden[0])
 		unlink(hidden);
 	close(fd);

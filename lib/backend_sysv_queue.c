@@ -86,79 +86,109 @@ each_side(const char *prefix, int (*each)(const char *path, void *arg), void *ar
 	return result;
 }
 
-static int
-copy_path(const char *path, void *arg)
+/* What a side file says of itself, and whether its creator is still at work. */
+struct side {
+	struct record record;
+	uid_t uid;
+	bool dead;
+};
+
+/*
+ * Look at a side file: anybody may have put it there, so it must be a plain file, with one name,
+ * that says what ours say.
+ */
+static bool
+read_side(const char *path, struct side *side)
 {
-	memcpy(arg, path, strlen(path) + 1);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct shmqi_lock lock;
+	struct stat st;
+	bool ours;
+
+	if (fd < 0)
+		return false;
+	ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	       pread(fd, &side->record, sizeof(side->record), 0) == sizeof(side->record) &&
+	       side->record.magic == FORMAT_MAGIC;
+	side->uid = st.st_uid;
+	side->dead = shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &lock) ==
+		     0;
+	close(fd);
+	return ours;
+}
+
+/* Whether a side file was made for that very segment: by its creator or owner, and all it announced
+ * has come. */
+static bool
+made_for(const struct side *side, const struct shmid_ds *ds)
+{
+	bool marked = ds->shm_perm.mode & SHMQ_DEST; /* the kernel takes the key away then */
+
+	return (side->uid == ds->shm_perm.cuid || side->uid == ds->shm_perm.uid) &&
+	       side->record.pid == ds->shm_cpid && side->record.bytes == ds->shm_segsz &&
+	       (marked || side->record.key == ds->shm_perm.__key);
+}
+
+struct search {
+	struct shmid_ds ds;
+	struct side side;
+	char path[SIDE_ROOM];
+};
+
+static int
+match(const char *path, void *arg)
+{
+	struct search *search = arg;
+
+	if (!read_side(path, &search->side) || !made_for(&search->side, &search->ds))
+		return 0;
+	memcpy(search->path, path, strlen(path) + 1);
 	return 1;
+}
+
+/* An announcement has no shmid yet: the second of creation must agree, too. */
+static int
+match_new(const char *path, void *arg)
+{
+	struct search *search = arg;
+	int64_t age;
+
+	if (match(path, arg) != 1)
+		return 0;
+	age = (int64_t)search->ds.shm_ctime - search->side.record.time_s;
+	return age >= 0 && age <= 2;
+}
+
+static bool
+search_named(int shmid, struct search *search)
+{
+	char prefix[32];
+
+	snprintf(prefix, sizeof(prefix), ".shmq-%d-", shmid);
+	return shmctl(shmid, IPC_STAT, &search->ds) == 0 && each_side(prefix, match, search) == 1;
 }
 
 int
 shmqi_side_find(int shmid, char out[SIDE_ROOM])
 {
-	char prefix[32];
+	struct search search;
 
-	snprintf(prefix, sizeof(prefix), ".shmq-%d-", shmid);
-	return each_side(prefix, copy_path, out);
-}
-
-/* Whether the creator that holds this side file's creation byte is gone; a file that cannot be
- * asked counts as alive. */
-static bool
-creator_dead(const char *path, struct record *record)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int64_t byte;
-	short type;
-	bool dead;
-
-	if (fd < 0)
-		return false;
-	dead = shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &byte, &type) ==
-	       0;
-	if (pread(fd, record, sizeof(*record), 0) != sizeof(*record) ||
-	    record->magic != FORMAT_MAGIC)
-		record->magic = 0;
-	close(fd);
-	return dead;
-}
-
-struct search {
-	struct shmid_ds ds;
-	enum shmqi_side_state state;
-};
-
-/* Is this the announcement of that very segment? Key, creator, length and second of creation must
- * all agree. */
-static int
-match_new(const char *path, void *arg)
-{
-	struct search *search = arg;
-	struct record record = {0};
-	bool dead = creator_dead(path, &record);
-	int64_t age = (int64_t)search->ds.shm_ctime - record.time_s;
-
-	if (record.magic != FORMAT_MAGIC || record.key != search->ds.shm_perm.__key ||
-	    record.pid != search->ds.shm_cpid || record.bytes != search->ds.shm_segsz || age < 0 ||
-	    age > 2)
+	if (!search_named(shmid, &search))
 		return 0;
-	search->state = dead ? SIDE_DEAD : SIDE_CREATING;
+	memcpy(out, search.path, SIDE_ROOM);
 	return 1;
 }
 
 enum shmqi_side_state
 shmqi_side_state(int shmid)
 {
-	struct search search = {.state = SIDE_NONE};
-	struct record record = {0};
-	char path[SIDE_ROOM];
+	struct search search;
 
 	if (shmctl(shmid, IPC_STAT, &search.ds) != 0)
 		return SIDE_NONE;
-	if (shmqi_side_find(shmid, path) == 1)
-		return creator_dead(path, &record) ? SIDE_DEAD : SIDE_CREATING;
-	each_side(SIDE_NEW, match_new, &search);
-	return search.state;
+	if (!search_named(shmid, &search) && each_side(SIDE_NEW, match_new, &search) != 1)
+		return SIDE_NONE;
+	return search.side.dead ? SIDE_DEAD : SIDE_CREATING;
 }
 
 /* The header's magic number, or 1 when it cannot be read. */
@@ -187,26 +217,26 @@ shmqi_sysv_half_made(int shmid)
 
 /* Creation -------------------- */
 
-/* A side file that says what comes, with the creation byte taken. */
+/* A side file that says what comes, with the creation byte taken before anybody can see it. */
 static int
 announce(char path[SIDE_ROOM], const struct shmqi_address *a, uint64_t bytes)
 {
 	struct record record = {FORMAT_MAGIC, bytes, shmqi_os_wall_s(), a->key, getpid()};
+	int fd = open(SIDE_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	uint64_t nonce;
-	int fd, err;
+	int err;
 
-	shmqi_os_random(&nonce, sizeof(nonce));
-	snprintf(path, SIDE_ROOM, SIDE_DIRECTORY "/" SIDE_NEW "%016llx", (unsigned long long)nonce);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
+	shmqi_os_random(&nonce, sizeof(nonce));
+	snprintf(path, SIDE_ROOM, SIDE_DIRECTORY "/" SIDE_NEW "%016llx", (unsigned long long)nonce);
 	err = shmqi_os_lock_byte(fd, F_WRLCK, FORMAT_LOCK_CREATION);
 	if (err == 0 && pwrite(fd, &record, sizeof(record), 0) != sizeof(record))
 		err = -ENOSPC;
-	if (err) {
-		unlink(path);
+	if (err == 0)
+		err = shmqi_mmap_publish(fd, path);
+	if (err)
 		close(fd);
-	}
 	return err ? err : fd;
 }
 
@@ -324,19 +354,20 @@ announced(const char *path)
 	int top = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
 
 	for (int i = 0; i <= top; i++) {
-		struct search search = {.state = SIDE_NONE};
+		struct search search;
 		int id = shmctl(i, SHM_STAT, &search.ds);
 		uint8_t uuid[16] = {0};
 
-		if (id >= 0 && match_new(path, &search) == 1 && search.state == SIDE_DEAD &&
+		if (id >= 0 && match_new(path, &search) == 1 && search.side.dead &&
 		    magic_of(id, uuid) == 0)
 			return id;
 	}
 	return -1;
 }
 
+/* A side file with a shmid in its name: the segment is touched only if the file was made for it. */
 static void
-check_named(struct gc *gc, const char *path, int shmid)
+check_named(struct gc *gc, const char *path, const struct side *side, int shmid)
 {
 	char named[SIDE_ROOM];
 	struct shmid_ds ds;
@@ -350,7 +381,7 @@ check_named(struct gc *gc, const char *path, int shmid)
 	}
 	magic = magic_of(shmid, uuid);
 	side_path(named, shmid, uuid);
-	if (magic == 0)
+	if (magic == 0 && made_for(side, &ds))
 		clear_side(gc, path, "half-made queue of a dead creator", shmid);
 	else if (magic == FORMAT_MAGIC && strcmp(named, path) != 0)
 		clear_side(gc, path, "side file of a segment that is gone", -1);
@@ -360,15 +391,15 @@ static int
 check_side(const char *path, void *arg)
 {
 	struct gc *gc = arg;
-	struct record record = {0};
+	struct side side;
 	int shmid;
 
-	if (!creator_dead(path, &record))
+	if (!read_side(path, &side) || !side.dead)
 		return 0;
 	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0)
 		clear_side(gc, path, "announcement of a dead creator", announced(path));
 	else if (sscanf(path, SIDE_DIRECTORY "/.shmq-%d-", &shmid) == 1)
-		check_named(gc, path, shmid);
+		check_named(gc, path, &side, shmid);
 	return 0;
 }
 

@@ -153,6 +153,8 @@ int
 shmqi_format_check(const struct format_header *shared, uint64_t object_bytes,
 		   struct format_header *copy, struct shmqi_geometry *g)
 {
+	struct shmqi_geometry read = {0};
+
 	if (object_bytes < 2 * FORMAT_PAGE)
 		return -EPROTONOSUPPORT;
 	/* COMPLETE, acquire: with the magic number the rest is there. */
@@ -167,7 +169,9 @@ shmqi_format_check(const struct format_header *shared, uint64_t object_bytes,
 		return -EBADMSG;
 	if (copy->kind > SHMQ_SPSC)
 		return -EPROTONOSUPPORT;
-	memset(g, 0, sizeof(*g));
-	copy_geometry(g, copy);
-	return planned(g) && g->total_bytes <= object_bytes ? 0 : -EBADMSG;
+	copy_geometry(&read, copy);
+	if (!planned(&read) || read.total_bytes > object_bytes)
+		return -EBADMSG;
+	*g = read;
+	return 0;
 }

@@ -166,7 +166,7 @@ void shmqi_format_publish(struct format_header *header);
 /*
  * Check a header that anybody may have written, for an object of `object_bytes`, and copy its
  * geometry. -EPROTONOSUPPORT: not ours, or another version; -EBADMSG: damaged or truncated. Nothing
- * outside the header is read.
+ * outside the header is read, and `g` is filled on success only.
  */
 int shmqi_format_check(const struct format_header *shared, uint64_t object_bytes,
 		       struct format_header *copy, struct shmqi_geometry *g);

@@ -16,6 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A lock that is held for a few system calls is waited for so long, some 200 ms. */
+#define LOCK_PAUSE_NS 1000000
+#define LOCK_TRIES 200
+
 bool
 shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b)
 {
@@ -54,16 +58,18 @@ shmqi_os_lock_byte(int fd, short type, int64_t byte)
 int
 shmqi_os_lock_byte_wait(int fd, int64_t byte)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+	const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+	int err = shmqi_os_lock_byte(fd, F_WRLCK, byte);
 
-	while (fcntl(fd, F_OFD_SETLKW, &lock) != 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	for (int i = 0; err == -EAGAIN && i < LOCK_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		err = shmqi_os_lock_byte(fd, F_WRLCK, byte);
+	}
+	return err;
 }
 
 int
-shmqi_os_lock_holder(int fd, int64_t first, int64_t last, int64_t *byte, short *type)
+shmqi_os_lock_holder(int fd, int64_t first, int64_t last, struct shmqi_lock *out)
 {
 	struct flock lock = {
 		.l_type = F_WRLCK,
@@ -77,8 +83,9 @@ shmqi_os_lock_holder(int fd, int64_t first, int64_t last, int64_t *byte, short *
 		return -errno;
 	if (lock.l_type == F_UNLCK)
 		return 0;
-	*byte = lock.l_start;
-	*type = lock.l_type;
+	out->first = lock.l_start;
+	out->last = lock.l_len ? lock.l_start + lock.l_len - 1 : INT64_MAX;
+	out->type = lock.l_type;
 	return 1;
 }
 

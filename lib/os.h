@@ -36,12 +36,18 @@ int shmqi_os_reopen(int fd, int flags);
  * another description. */
 int shmqi_os_lock_byte(int fd, short type, int64_t byte);
 
-/* As shmqi_os_lock_byte() with F_WRLCK, but wait for it. */
+/* As shmqi_os_lock_byte() with F_WRLCK, but try for a while: who holds it may be stopped, or a
+ * stranger. */
 int shmqi_os_lock_byte_wait(int fd, int64_t byte);
 
-/* What stands against a write lock in [first, last]: 1 and *byte, *type of one holder, or 0. Takes
- * nothing. */
-int shmqi_os_lock_holder(int fd, int64_t first, int64_t last, int64_t *byte, short *type);
+/* A lock that stands against a write lock; `last` is INT64_MAX for one without an end. */
+struct shmqi_lock {
+	int64_t first, last;
+	short type;
+};
+
+/* One of the locks that stand against a write lock in [first, last]: 1, or 0. Takes nothing. */
+int shmqi_os_lock_holder(int fd, int64_t first, int64_t last, struct shmqi_lock *out);
 
 /* Fill `buf` with random bytes; does not fail on the kernels we support. */
 void shmqi_os_random(void *buf, size_t bytes);

@@ -62,6 +62,8 @@ const struct shmqi_backend *shmqi_backend_of(const struct shmqi_address *a);
 
 /* backend_mmap.c: what the mmap backends share */
 int shmqi_mmap_build(int fd, const struct shmqi_geometry *g, uint32_t key);
+/* Give a complete file made with O_TMPFILE its name; -EEXIST when that is taken. */
+int shmqi_mmap_publish(int fd, const char *path);
 int shmqi_mmap_grow(int fd, uint64_t from, uint64_t to, bool sparse);
 int shmqi_object_measure(struct shmqi_object *o);
 void shmqi_object_close(struct shmqi_object *o);
@@ -163,6 +165,11 @@ int shmqi_seg_attach_sysv(struct shmq_seg *seg, const struct shmqi_attach_how *h
 
 /* seg_create.c */
 int shmqi_seg_create(const struct shmqi_address *a, struct shmqi_geometry *g, mode_t mode);
+/*
+ * Take the name of a marked segment away. The removal byte keeps two removers apart, so that none
+ * unlinks what was created meanwhile; it is not waited for long, as anybody may hold it.
+ */
+int shmqi_unlink_marked(const struct shmqi_object *o, const struct shmqi_address *a);
 /* Finish the removal of what `a` names, if it is marked; 1: the address is free now. */
 int shmqi_finish_removal(const struct shmqi_address *a);
 

@@ -106,7 +106,6 @@ shmq_seg_sync(struct shmq_seg *seg)
 static int
 grow_object(struct shmq_seg *seg, size_t size)
 {
-	struct format_lifecycle *life = format_lifecycle(seg->object);
 	uint64_t wanted = seg->file_offset + shmqi_round_up(size, (size_t)seg->g.page_size);
 	struct stat st;
 	int fd = shmqi_seg_spare(seg), err = 0;
@@ -117,9 +116,8 @@ grow_object(struct shmq_seg *seg, size_t size)
 		return -EACCES;
 	if (wanted > (uint64_t)st.st_size)
 		err = shmqi_mmap_grow(fd, (uint64_t)st.st_size, wanted, seg->g.flags & SHMQ_SPARSE);
-	/* Relaxed: a later attach checks it against the object. It only grows. */
-	if (err == 0 && seg->writable && size > shmq_load_relaxed_u64(&life->segsz))
-		shmq_store_relaxed_u64(&life->segsz, size);
+	if (err == 0 && seg->writable)
+		shmq_max_relaxed_u64(&format_lifecycle(seg->object)->segsz, size);
 	return err;
 }
 

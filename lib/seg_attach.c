@@ -157,17 +157,10 @@ shmqi_seg_settle(struct shmq_seg *seg, unsigned flags)
 	return err;
 }
 
-/* What the segment is now: a resize may have grown it since it was created. */
+/* How long the user's memory is: `now`, if that is a length the object can have. */
 static int
-measure(struct shmq_seg *seg, const struct shmqi_object *o)
+measure(struct shmq_seg *seg, const struct shmqi_object *o, uint64_t now)
 {
-	uint64_t now = seg->g.segsz;
-
-	if (!seg->queue && seg->g.kind == SHMQ_SEGMENT) {
-		seg->file_offset = seg->g.data_offset;
-		/* Relaxed: any value is checked against the object. */
-		now = shmq_load_relaxed_u64(&format_lifecycle(seg->object)->segsz);
-	}
 	if (now < 1 || now > o->bytes || seg->file_offset > o->bytes - now)
 		return -EBADMSG;
 	seg->size = (size_t)now;
@@ -175,15 +168,12 @@ measure(struct shmq_seg *seg, const struct shmqi_object *o)
 	return 0;
 }
 
-/* Map the metadata, or the whole of a queue, and check it. The lock will be on this mapping's
- * description. */
+/* Map the metadata, or the whole of a queue. The lock will be on this mapping's description. */
 static int
 map_object(struct shmq_seg *seg, const struct shmqi_object *o, bool writable)
 {
 	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 
-	if (o->bytes < 2 * FORMAT_PAGE)
-		return -EPROTONOSUPPORT;
 	seg->object_bytes = seg->queue ? (size_t)o->bytes : shmqi_format_meta_bytes(o->page_size);
 	seg->object_bytes = shmqi_round_up(seg->object_bytes, o->page_size);
 	seg->object = mmap(NULL, seg->object_bytes, prot, MAP_SHARED, o->fd, 0);
@@ -196,9 +186,15 @@ map_object(struct shmq_seg *seg, const struct shmqi_object *o, bool writable)
 		(void)madvise(seg->object, seg->object_bytes, MADV_RANDOM);
 	seg->keeper = seg->object;
 	seg->keeper_bytes = seg->object_bytes;
-	if (madvise(seg->object, seg->object_bytes, MADV_DONTFORK) != 0)
-		return -errno;
-	return shmqi_format_check(seg->object, o->bytes, &seg->header, &seg->g);
+	return madvise(seg->object, seg->object_bytes, MADV_DONTFORK) ? -errno : 0;
+}
+
+static bool
+last_one(int fd)
+{
+	int64_t count = shmqi_lock_count(fd);
+
+	return count == 0 || count == 1;
 }
 
 /* After our lock is taken: is this still what the address names? -ESTALE: no, look again. */
@@ -210,33 +206,79 @@ still_there(const struct shmq_seg *seg, const struct shmqi_object *o)
 	if (seg->address.backend == SHMQ_BACKEND_FD)
 		/* as by shmid: a marked segment can be attached while it lives; the one attach
 		 * counted may be ours */
-		return removed && shmqi_lock_count(seg->spare) <= 1 ? -EIDRM : 0;
+		return removed && last_one(seg->spare) ? -EIDRM : 0;
 	return removed || !seg->backend->current(o, &seg->address) ? -ESTALE : 0;
 }
 
+/* Take our lock, and see that it is on the right object. */
 static int
-attach_object(struct shmq_seg *seg, struct shmqi_object *o, const struct shmqi_attach_how *how)
+take_lock(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi_attach_how *how)
 {
-	int err = map_object(seg, o, o->writable && !how->observer);
+	int err = how->take(seg, o->fd, how->arg);
 
+	return err ? err : still_there(seg, o);
+}
+
+/* All of a queue is one mapping, which holds the lock, too. */
+static int
+attach_queue(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi_attach_how *how)
+{
+	int err = o->bytes < 2 * FORMAT_PAGE ? -EPROTONOSUPPORT : 0;
+
+	if (err == 0)
+		err = map_object(seg, o, o->writable && !how->observer);
+	if (err == 0)
+		err = shmqi_format_check(seg->object, o->bytes, &seg->header, &seg->g);
 	if (err)
 		return err;
-	if (seg->queue && seg->g.kind == SHMQ_SEGMENT)
+	if (seg->g.kind == SHMQ_SEGMENT)
 		return -EINVAL;
 	if (seg->g.page_size != o->page_size)
 		return -EBADMSG;
-	err = how->take(seg, o->fd, how->arg);
+	err = measure(seg, o, seg->g.segsz);
 	if (err == 0)
-		err = still_there(seg, o);
-	if (err == 0)
-		err = measure(seg, o);
-	if (err)
-		return err;
-	if (!seg->queue)
-		return shmqi_seg_map_data(seg, how);
+		err = take_lock(seg, o, how);
 	seg->base = seg->object;
 	seg->read_only = how->observer;
-	return how->observer || o->writable ? 0 : -EACCES;
+	return err || how->observer || o->writable ? err : -EACCES;
+}
+
+/* The metadata is read, not mapped: the user's memory is to be mapped first. */
+static int
+read_metadata(struct shmq_seg *seg, const struct shmqi_object *o)
+{
+	_Alignas(struct format_header) unsigned char meta[2 * FORMAT_PAGE];
+	uint64_t now;
+	int err;
+
+	if (o->bytes < sizeof(meta))
+		return -EPROTONOSUPPORT;
+	if (pread(o->fd, meta, sizeof(meta), 0) != sizeof(meta))
+		return -EIO;
+	err = shmqi_format_check((struct format_header *)meta, o->bytes, &seg->header, &seg->g);
+	if (err)
+		return err;
+	if (seg->g.page_size != o->page_size)
+		return -EBADMSG;
+	now = seg->g.segsz;
+	if (seg->g.kind == SHMQ_SEGMENT) { /* a resize may have grown it since */
+		seg->file_offset = seg->g.data_offset;
+		now = format_lifecycle(meta)->segsz;
+	}
+	return measure(seg, o, now);
+}
+
+/* The user may have asked for an address: nothing else of ours may be put there before. */
+static int
+attach_raw(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi_attach_how *how)
+{
+	int err = read_metadata(seg, o);
+
+	if (err == 0)
+		err = shmqi_seg_map_data(seg, how);
+	if (err == 0)
+		err = map_object(seg, o, o->writable);
+	return err ? err : take_lock(seg, o, how);
 }
 
 static int
@@ -253,7 +295,7 @@ attach_mmap(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	seg->spare = o.spare;
 	seg->writable = o.writable && !how->observer;
 	o.spare = -1;
-	err = attach_object(seg, &o, how);
+	err = seg->queue ? attach_queue(seg, &o, how) : attach_raw(seg, &o, how);
 	shmqi_object_close(&o);
 	return err;
 }

@@ -230,19 +230,6 @@ mark(void *object, const struct shmqi_geometry *g)
 		shmqi_queue_wake_everybody(object, g);
 }
 
-/* Under the removal byte nobody else unlinks this name, and our inode cannot come back under it. */
-static int
-remove_marked(struct control *c)
-{
-	int err = shmqi_os_lock_byte_wait(c->o.fd, FORMAT_LOCK_REMOVAL);
-
-	if (err)
-		return err;
-	if (!c->backend->current(&c->o, &c->a))
-		return -ENOENT;
-	return c->backend->unlink(&c->o, &c->a);
-}
-
 /* The sleepers' words are past the metadata: map the whole for those. */
 static void
 mark_all(struct control *c)
@@ -278,7 +265,7 @@ remove_mmap(struct control *c)
 	if (err == 0) {
 		mark_all(c);
 		changed(c);
-		err = remove_marked(c);
+		err = shmqi_unlink_marked(&c->o, &c->a);
 	}
 	end(c);
 	return err;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -40,34 +39,39 @@ shmq_memlock(size_t bytes, struct shmq_memlock *out)
 	return check_memlock(out ? out : &unasked, whole || !bytes ? whole : UINT64_MAX);
 }
 
-/*
- * A name whose segment is marked belongs to a remover that died before it unlinked: finish its
- * work. The removal byte keeps two removers apart, so that none unlinks what was created meanwhile.
- */
+/* Whether the object is one of ours, and marked. */
+static bool
+marked(const struct shmqi_object *o)
+{
+	_Alignas(struct format_header) unsigned char meta[2 * FORMAT_PAGE];
+
+	return pread(o->fd, meta, sizeof(meta), 0) == sizeof(meta) &&
+	       ((struct format_header *)meta)->magic == FORMAT_MAGIC &&
+	       format_lifecycle(meta)->removed == 1;
+}
+
+int
+shmqi_unlink_marked(const struct shmqi_object *o, const struct shmqi_address *a)
+{
+	const struct shmqi_backend *backend = shmqi_backend_of(a);
+	int err = shmqi_os_lock_byte_wait(o->fd, FORMAT_LOCK_REMOVAL);
+
+	if (err && err != -EAGAIN)
+		return err;
+	return backend->current(o, a) ? backend->unlink(o, a) : -ENOENT;
+}
+
 int
 shmqi_finish_removal(const struct shmqi_address *a)
 {
-	const struct shmqi_backend *backend = shmqi_backend_of(a);
-	struct format_lifecycle *life;
 	struct shmqi_object o;
-	void *object;
-	int done = 0;
+	int err = shmqi_backend_of(a)->open(&o, a, OPEN_WRITE);
 
-	if (backend->open(&o, a, OPEN_WRITE) != 0)
-		return 0;
-	object = o.bytes < 2 * FORMAT_PAGE ? MAP_FAILED
-					   : mmap(NULL, shmqi_format_meta_bytes(o.page_size),
-						  PROT_READ, MAP_SHARED, o.fd, 0);
-	if (object != MAP_FAILED) {
-		life = format_lifecycle(object);
-		if (*(uint64_t *)object == FORMAT_MAGIC &&
-		    shmq_load_relaxed_u32(&life->removed) == 1 &&
-		    shmqi_os_lock_byte_wait(o.fd, FORMAT_LOCK_REMOVAL) == 0)
-			done = !backend->current(&o, a) || backend->unlink(&o, a) == 0;
-		munmap(object, shmqi_format_meta_bytes(o.page_size));
-	}
+	if (err)
+		return err == -ENOENT;
+	err = marked(&o) ? shmqi_unlink_marked(&o, a) : -EEXIST;
 	shmqi_object_close(&o);
-	return done;
+	return err == 0 || err == -ENOENT;
 }
 
 int

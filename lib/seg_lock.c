@@ -15,29 +15,40 @@ shmqi_lock_anonymous(int fd)
 	return shmqi_os_lock_byte(fd, F_RDLCK, FORMAT_LOCK_ANONYMOUS + (int64_t)(at >> 2));
 }
 
+/* Ranges still to be looked at; as deep as an unlucky order of some thousand random offsets. */
+#define RANGES 128
+
+struct range {
+	int64_t first, last;
+};
+
 /*
- * Count the locks in [first, last] by cutting the range at each holder found. Recursion: the left
- * part is done by a call, whose depth the number of holders bounds only in theory; the right one in
- * the loop.
+ * Count the locks in [first, last] by cutting the range at each one found. Ours are one byte long.
+ * A longer one is a stranger's (anybody who may read the file can take it), and hides what is below
+ * it: then, and when there is no room for more ranges, the count is unknown, -EOVERFLOW.
  */
 static int64_t
 count_range(int fd, int64_t first, int64_t last, bool write_only)
 {
-	int64_t count = 0, byte, left;
-	short type;
-	int found;
+	struct range todo[RANGES] = {{first, last}};
+	int64_t count = 0;
 
-	while (first <= last) {
-		found = shmqi_os_lock_holder(fd, first, last, &byte, &type);
-		if (found <= 0)
-			return found < 0 ? found : count;
-		left = byte > first ? count_range(fd, first, byte - 1, write_only) : 0;
-		if (left < 0)
-			return left;
-		count += left + (!write_only || type == F_WRLCK);
-		if (byte == INT64_MAX)
-			break;
-		first = byte + 1;
+	for (int n = 1; n > 0;) {
+		struct range range = todo[--n];
+		struct shmqi_lock lock;
+		int found = shmqi_os_lock_holder(fd, range.first, range.last, &lock);
+
+		if (found < 0)
+			return found;
+		if (found == 0)
+			continue;
+		if (lock.first != lock.last || n + 2 > RANGES)
+			return -EOVERFLOW;
+		count += !write_only || lock.type == F_WRLCK;
+		if (lock.first > range.first)
+			todo[n++] = (struct range){range.first, lock.first - 1};
+		if (lock.last < range.last)
+			todo[n++] = (struct range){lock.last + 1, range.last};
 	}
 	return count;
 }
@@ -57,9 +68,8 @@ shmqi_lock_count(int fd)
 int
 shmqi_lock_dead(int fd, unsigned index)
 {
-	int64_t byte;
-	short type;
-	int found = shmqi_os_lock_holder(fd, index, index, &byte, &type);
+	struct shmqi_lock lock;
+	int found = shmqi_os_lock_holder(fd, index, index, &lock);
 
-	return found == 0 || (found == 1 && type != F_WRLCK);
+	return found == 0 || (found == 1 && lock.type != F_WRLCK);
 }

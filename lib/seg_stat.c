@@ -89,6 +89,8 @@ fill_inode(struct shmq_stat *st, int fd)
 	st->gid = inode.st_gid;
 	st->mode |= inode.st_mode & 0777;
 	st->nattch = shmqi_lock_count(fd);
+	if (st->nattch < 0)
+		st->nattch = -1;
 }
 
 /* mincore() tells the truth to an owner or writer only. */

@@ -84,6 +84,17 @@ shmq_or_relaxed_u64(uint64_t *p, uint64_t bits)
 	return __atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
 }
 
+/** Raise *p to `value`, unless it is that high already. */
+static inline void
+shmq_max_relaxed_u64(uint64_t *p, uint64_t value)
+{
+	uint64_t seen = shmq_load_relaxed_u64(p);
+
+	while (seen < value && !__atomic_compare_exchange_n(p, &seen, value, true, __ATOMIC_RELAXED,
+							    __ATOMIC_RELAXED))
+		;
+}
+
 static inline bool
 shmq_cas_acq_rel_u64(uint64_t *p, uint64_t *seen, uint64_t value)
 {

@@ -169,7 +169,9 @@ shmq_port_recv(struct shmq_port *port, void *buf, size_t size)
 	len = shmq_spsc_look(&port->ring, at, &slot);
 	/* Relaxed: a flag that stays up; the exported call looks once more at the queue before it
 	 * believes it. */
-	if (__builtin_expect(len == -EAGAIN && shmq_load_relaxed_u32(port->removed) == 0, 0)) {
+	if (__builtin_expect(len == -EAGAIN && shmq_load_relaxed_u32(port->removed) == 0 &&
+				     (buf || !size),
+			     0)) {
 		shmq_spsc_back_off(&port->ring);
 		return -EAGAIN;
 	}
