@@ -30,7 +30,7 @@ parse_shm(struct shmqi_address *a, const char *rest)
 
 	if (rest[0] != '/' || len < 2 || len > 1 + NAME_MAX || strchr(rest + 1, '/'))
 		return -EINVAL;
-	if (strcmp(rest, "/.") == 0 || strcmp(rest, "/..") == 0)
+	if (strcmp(rest, "/.") == 0 || strcmp(rest, "/..") == 0 || strncmp(rest, "/.shmq-", 7) == 0)
 		return -EINVAL;
 	snprintf(a->path, sizeof(a->path), SHM_DIRECTORY "%s", rest);
 	snprintf(a->text, sizeof(a->text), "shm:%s", rest);

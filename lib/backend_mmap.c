@@ -100,7 +100,7 @@ shmqi_mmap_grow(int fd, uint64_t from, uint64_t to, bool sparse)
 		return -ENOSPC;
 	if (!sparse)
 		return allocate(fd, from, to);
-	/* An object that others may be growing, too, must never be cut: its last page extends it. */
+	/* An object that others may grow, too, must never be cut: its last page extends it. */
 	if (from)
 		return allocate(fd, to - FORMAT_PAGE, to);
 	if (ftruncate(fd, (off_t)to) == 0)

@@ -32,6 +32,17 @@ shmqi_sysv_id(const struct shmqi_address *a)
 	return id < 0 ? -errno : id;
 }
 
+int
+shmqi_sysv_error(const struct shmqi_address *a, int id)
+{
+	int err = errno;
+
+	/* A key that was found and has lost its segment since: what is not there is the key. */
+	if ((err == EINVAL || err == EIDRM) && a->number == ADDR_NONE && shmqi_sysv_id(a) != id)
+		return -ENOENT;
+	return shmqi_os_map_error(err);
+}
+
 static int
 sysv_page_size(const struct shmqi_address *a, size_t wanted, size_t *out)
 {
@@ -108,7 +119,7 @@ shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmq
 	if (o->shmid < 0)
 		return o->shmid;
 	if (shmctl(o->shmid, IPC_STAT, &ds) != 0)
-		return -errno;
+		return shmqi_sysv_error(a, o->shmid);
 	o->bytes = ds.shm_segsz;
 	o->page_size = shmqi_os_page_size();
 	return 0;
@@ -147,9 +158,12 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 
 	if (id < 0)
 		return id;
+	if ((flags & SHM_REMAP) && shmctl(id, IPC_STAT, &ds) == 0 &&
+	    shmqi_seg_over_queue(how->at, ds.shm_segsz))
+		return -EINVAL;
 	base = shmat(id, how->at, flags);
 	if (base == (void *)-1)
-		return shmqi_os_map_error(errno);
+		return shmqi_sysv_error(&seg->address, id);
 	seg->shmid = id;
 	seg->base = base;
 	seg->read_only = flags & SHM_RDONLY;
@@ -201,11 +215,11 @@ map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi
 	err = shmqi_format_check(base, o->bytes, &seg->header, &seg->g);
 	if (err)
 		return err == -EPROTONOSUPPORT && magic == 0 ? not_a_queue(o->shmid, base) : err;
-	if (seg->g.kind == SHMQ_SEGMENT)
+	/* The kernel knows how long it is; a page size that somebody wrote makes it no longer. */
+	if (seg->g.kind == SHMQ_SEGMENT || seg->g.total_bytes != o->bytes)
 		return -EBADMSG;
 	seg->size = (size_t)seg->g.segsz;
-	seg->mapped_bytes = seg->object_bytes =
-		shmqi_round_up((size_t)o->bytes, (size_t)seg->g.page_size);
+	seg->mapped_bytes = seg->object_bytes = (size_t)o->bytes;
 	return madvise(base, seg->object_bytes, MADV_DONTFORK) ? -errno : 0;
 }
 

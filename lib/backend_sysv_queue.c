@@ -24,13 +24,22 @@
 #define SIDE_DIRECTORY "/dev/shm"
 #define SIDE_NEW ".shmq-new-"
 
-/* What a new side file says. */
+/* What a side file says: of which segment its creator was about to make it. */
 struct record {
 	uint64_t magic;
 	uint64_t bytes;
 	int64_t time_s;
 	int32_t key, pid;
+	uint64_t ipc_namespace; /* shmids mean something in one only */
 };
+
+static uint64_t
+ipc_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/ipc", &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
 
 static void
 side_path(char out[SIDE_ROOM], int shmid, const uint8_t uuid[16])
@@ -59,7 +68,13 @@ shmqi_side_open(struct shmqi_object *o, const struct format_header *header)
 	o->inode = wanted;
 	o->spare = open(path, flags);
 	if (o->spare < 0)
-		o->spare = shmqi_os_reopen(o->fd, flags);
+		o->spare = shmqi_os_reopen(o->fd, flags & O_ACCMODE);
+	if (o->spare < 0) {
+		int err = o->spare;
+
+		shmqi_object_close(o);
+		return err;
+	}
 	return 0;
 }
 
@@ -86,17 +101,15 @@ each_side(const char *prefix, int (*each)(const char *path, void *arg), void *ar
 	return result;
 }
 
-/* What a side file says of itself, and whether its creator is still at work. */
+/* A side file as it is found: anybody may have put it there. */
 struct side {
 	struct record record;
 	uid_t uid;
-	bool dead;
+	bool creating; /* its creator holds the creation byte */
+	bool held;     /* somebody holds any byte */
 };
 
-/*
- * Look at a side file: anybody may have put it there, so it must be a plain file, with one name,
- * that says what ours say.
- */
+/* It must be a plain file, with one name, that says what ours say, of this IPC namespace. */
 static bool
 read_side(const char *path, struct side *side)
 {
@@ -109,110 +122,133 @@ read_side(const char *path, struct side *side)
 		return false;
 	ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	       pread(fd, &side->record, sizeof(side->record), 0) == sizeof(side->record) &&
-	       side->record.magic == FORMAT_MAGIC;
+	       side->record.magic == FORMAT_MAGIC && side->record.ipc_namespace == ipc_namespace();
 	side->uid = st.st_uid;
-	side->dead = shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &lock) ==
-		     0;
+	side->creating =
+		shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &lock) != 0;
+	side->held = shmqi_os_lock_holder(fd, 0, INT64_MAX, &lock) != 0;
 	close(fd);
 	return ours;
 }
 
-/* Whether a side file was made for that very segment: by its creator or owner, and all it announced
- * has come. */
+/* Whether a side file announced a segment like that: by its creator, with its key and length. */
 static bool
-made_for(const struct side *side, const struct shmid_ds *ds)
+announces(const struct side *side, const struct shmid_ds *ds)
 {
-	bool marked = ds->shm_perm.mode & SHMQ_DEST; /* the kernel takes the key away then */
+	return side->uid == ds->shm_perm.cuid && side->record.bytes == ds->shm_segsz &&
+	       side->record.key == ds->shm_perm.__key;
+}
 
-	return (side->uid == ds->shm_perm.cuid || side->uid == ds->shm_perm.uid) &&
-	       side->record.pid == ds->shm_cpid && side->record.bytes == ds->shm_segsz &&
-	       (marked || side->record.key == ds->shm_perm.__key);
+/*
+ * Whether it announced that very one and nobody else has anything to do with it: only then is a
+ * segment without our header, which may be a stranger's, taken for what a dead creator left.
+ */
+static bool
+left_behind(const struct side *side, const struct shmid_ds *ds)
+{
+	return announces(side, ds) && !side->held && side->record.pid == ds->shm_cpid &&
+	       ds->shm_nattch == 0;
 }
 
 struct search {
 	struct shmid_ds ds;
-	struct side side;
-	char path[SIDE_ROOM];
+	enum shmqi_side_state state;
 };
 
 static int
-match(const char *path, void *arg)
+consider(const char *path, void *arg)
 {
 	struct search *search = arg;
+	struct side side;
 
-	if (!read_side(path, &search->side) || !made_for(&search->side, &search->ds))
+	if (!read_side(path, &side))
 		return 0;
-	memcpy(search->path, path, strlen(path) + 1);
-	return 1;
+	if (side.creating && announces(&side, &search->ds))
+		search->state = SIDE_CREATING;
+	else if (search->state == SIDE_NONE && left_behind(&side, &search->ds))
+		search->state = SIDE_DEAD;
+	return 0;
 }
 
-/* An announcement has no shmid yet: the second of creation must agree, too. */
-static int
-match_new(const char *path, void *arg)
+static void
+named_prefix(char out[32], int shmid)
 {
-	struct search *search = arg;
-	int64_t age;
-
-	if (match(path, arg) != 1)
-		return 0;
-	age = (int64_t)search->ds.shm_ctime - search->side.record.time_s;
-	return age >= 0 && age <= 2;
+	snprintf(out, 32, ".shmq-%d-", shmid);
 }
 
-static bool
-search_named(int shmid, struct search *search)
+static enum shmqi_side_state
+state_of(int shmid, const struct shmid_ds *ds)
 {
+	struct search search = {*ds, SIDE_NONE};
 	char prefix[32];
 
-	snprintf(prefix, sizeof(prefix), ".shmq-%d-", shmid);
-	return shmctl(shmid, IPC_STAT, &search->ds) == 0 && each_side(prefix, match, search) == 1;
-}
-
-int
-shmqi_side_find(int shmid, char out[SIDE_ROOM])
-{
-	struct search search;
-
-	if (!search_named(shmid, &search))
-		return 0;
-	memcpy(out, search.path, SIDE_ROOM);
-	return 1;
+	named_prefix(prefix, shmid);
+	each_side(prefix, consider, &search);
+	each_side(SIDE_NEW, consider, &search);
+	return search.state;
 }
 
 enum shmqi_side_state
 shmqi_side_state(int shmid)
 {
-	struct search search;
+	struct shmid_ds ds;
 
-	if (shmctl(shmid, IPC_STAT, &search.ds) != 0)
+	if (shmctl(shmid, IPC_STAT, &ds) != 0)
 		return SIDE_NONE;
-	if (!search_named(shmid, &search) && each_side(SIDE_NEW, match_new, &search) != 1)
-		return SIDE_NONE;
-	return search.side.dead ? SIDE_DEAD : SIDE_CREATING;
+	ds.shm_nattch = 0; /* who asks is attached */
+	return state_of(shmid, &ds);
 }
 
-/* The header's magic number, or 1 when it cannot be read. */
-static uint64_t
-magic_of(int shmid, uint8_t uuid[16])
+static int
+is_there(const char *path, void *arg)
+{
+	(void)path;
+	(void)arg;
+	return 1;
+}
+
+/* A copy of the header, which may be no header; false when it cannot be read. */
+static bool
+peek(int shmid, struct format_header *out)
 {
 	const struct format_header *header = shmat(shmid, NULL, SHM_RDONLY);
 	uint64_t magic;
 
 	if (header == (void *)-1)
-		return 1;
-	/* COMPLETE, acquire: with the magic number the uuid is there. */
+		return false;
+	/* COMPLETE, acquire: with the magic number the rest is there. */
 	magic = shmq_load_acquire_u64(&header->magic);
-	memcpy(uuid, header->uuid, 16);
+	memcpy(out, header, sizeof(*out));
+	out->magic = magic;
 	shmdt(header);
-	return magic;
+	return true;
+}
+
+/* A name is only a reason to look: what counts is what the segment itself names. */
+int
+shmqi_side_find(int shmid, char out[SIDE_ROOM])
+{
+	struct format_header header;
+	struct stat st;
+	char prefix[32];
+
+	named_prefix(prefix, shmid);
+	if (each_side(prefix, is_there, NULL) != 1 || !peek(shmid, &header) ||
+	    header.magic != FORMAT_MAGIC)
+		return 0;
+	side_path(out, shmid, header.uuid);
+	return lstat(out, &st) == 0 && (uint64_t)st.st_dev == header.side_dev &&
+	       (uint64_t)st.st_ino == header.side_ino;
 }
 
 bool
 shmqi_sysv_half_made(int shmid)
 {
-	uint8_t uuid[16] = {0};
+	struct format_header header;
+	struct shmid_ds ds;
 
-	return shmqi_side_state(shmid) == SIDE_DEAD && magic_of(shmid, uuid) == 0;
+	return shmctl(shmid, IPC_STAT, &ds) == 0 && state_of(shmid, &ds) == SIDE_DEAD &&
+	       peek(shmid, &header) && header.magic == 0;
 }
 
 /* Creation -------------------- */
@@ -221,7 +257,8 @@ shmqi_sysv_half_made(int shmid)
 static int
 announce(char path[SIDE_ROOM], const struct shmqi_address *a, uint64_t bytes)
 {
-	struct record record = {FORMAT_MAGIC, bytes, shmqi_os_wall_s(), a->key, getpid()};
+	struct record record = {FORMAT_MAGIC, bytes,	shmqi_os_wall_s(),
+				a->key,	      getpid(), ipc_namespace()};
 	int fd = open(SIDE_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	uint64_t nonce;
 	int err;
@@ -265,6 +302,7 @@ complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a,
 	 const struct shmqi_geometry *g)
 {
 	void *object = shmat(id, NULL, 0);
+	struct shmid_ds ds;
 	char named[SIDE_ROOM];
 	int err;
 
@@ -282,6 +320,8 @@ complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a,
 	if (err == 0) {
 		snprintf(path, SIDE_ROOM, "%s", named);
 		shmqi_format_publish(object);
+		if (shmctl(id, IPC_STAT, &ds) == 0 && (ds.shm_perm.mode & SHMQ_DEST))
+			unlink(named); /* removed while it was made */
 	}
 	shmdt(object);
 	return err;
@@ -298,17 +338,16 @@ create_once(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_
 	id = err = shmqi_sysv_new(a, g, g->total_bytes, mode);
 	if (id >= 0)
 		err = fchmod(fd, mode) ? -errno : complete(id, fd, path, a, g);
-	if (err < 0) {
-		unlink(path);
-		if (id >= 0)
-			shmctl(id, IPC_RMID, NULL);
-	}
+	if (err < 0 && id >= 0)
+		shmctl(id, IPC_RMID, NULL);
+	if (err < 0)
+		unlink(path); /* last: as long as the segment is there, this tells what it is */
 	close(fd);
 	return err < 0 ? err : id;
 }
 
-int
-shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+static int
+create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
 	int id = create_once(a, g, mode), old;
 
@@ -318,6 +357,19 @@ shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geomet
 	if (old < 0 || !shmqi_sysv_half_made(old) || shmctl(old, IPC_RMID, NULL) != 0)
 		return -EEXIST;
 	return create_once(a, g, mode);
+}
+
+/* No fork may copy the descriptor that says that we are at work. */
+int
+shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+{
+	int id;
+
+	shmqi_seg_fork_setup();
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	id = create(a, g, mode);
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return id;
 }
 
 /* Clearing -------------------- */
@@ -348,42 +400,41 @@ clear_side(struct gc *gc, const char *path, const char *what, int shmid)
 
 /* The SysV segment that a dead creator's announcement is about: its shmid, or -1. */
 static int
-announced(const char *path)
+announced(const struct side *side)
 {
 	struct shm_info info;
 	int top = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
 
 	for (int i = 0; i <= top; i++) {
-		struct search search;
-		int id = shmctl(i, SHM_STAT, &search.ds);
-		uint8_t uuid[16] = {0};
+		struct format_header header;
+		struct shmid_ds ds;
+		int id = shmctl(i, SHM_STAT, &ds);
 
-		if (id >= 0 && match_new(path, &search) == 1 && search.side.dead &&
-		    magic_of(id, uuid) == 0)
+		if (id >= 0 && left_behind(side, &ds) && peek(id, &header) && header.magic == 0)
 			return id;
 	}
 	return -1;
 }
 
-/* A side file with a shmid in its name: the segment is touched only if the file was made for it. */
+/* A side file with a shmid in its name, which nobody holds. */
 static void
 check_named(struct gc *gc, const char *path, const struct side *side, int shmid)
 {
+	struct format_header header;
 	char named[SIDE_ROOM];
 	struct shmid_ds ds;
-	uint8_t uuid[16] = {0};
-	uint64_t magic;
 
 	if (shmctl(shmid, IPC_STAT, &ds) != 0) {
 		if (errno == EINVAL || errno == EIDRM)
 			clear_side(gc, path, "side file without a segment", -1);
 		return;
 	}
-	magic = magic_of(shmid, uuid);
-	side_path(named, shmid, uuid);
-	if (magic == 0 && made_for(side, &ds))
+	if (!peek(shmid, &header))
+		return;
+	side_path(named, shmid, header.uuid);
+	if (header.magic == 0 && left_behind(side, &ds))
 		clear_side(gc, path, "half-made queue of a dead creator", shmid);
-	else if (magic == FORMAT_MAGIC && strcmp(named, path) != 0)
+	else if (header.magic == FORMAT_MAGIC && strcmp(named, path) != 0)
 		clear_side(gc, path, "side file of a segment that is gone", -1);
 }
 
@@ -394,10 +445,10 @@ check_side(const char *path, void *arg)
 	struct side side;
 	int shmid;
 
-	if (!read_side(path, &side) || !side.dead)
+	if (!read_side(path, &side) || side.held)
 		return 0;
 	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0)
-		clear_side(gc, path, "announcement of a dead creator", announced(path));
+		clear_side(gc, path, "announcement of a dead creator", announced(&side));
 	else if (sscanf(path, SIDE_DIRECTORY "/.shmq-%d-", &shmid) == 1)
 		check_named(gc, path, &side, shmid);
 	return 0;

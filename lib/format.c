@@ -5,7 +5,8 @@
 #include <shmq/shmq.h>
 #include <string.h>
 
-#define LIMIT_BYTES (UINT64_C(1) << 47)
+/* More than an address space has; also of a process with 32 bits. */
+#define LIMIT_BYTES (PTRDIFF_MAX < INT64_MAX ? (uint64_t)PTRDIFF_MAX / 2 : UINT64_C(1) << 47)
 
 static uint64_t
 round_up(uint64_t bytes, uint64_t unit)

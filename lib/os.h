@@ -117,6 +117,7 @@ struct shmqi_vma {
 	unsigned major, minor;
 	uint64_t ino;
 	bool locked;
+	bool sysv; /* SysV memory: ino is the shmid */
 };
 
 /* Call `each` for every mapping of process `pid` (0: this one); a result other than 0 ends the walk
@@ -135,10 +136,10 @@ int shmqi_os_unmap_pieces(void *base, size_t bytes, uint64_t offset, const void 
  * does. */
 uint64_t shmqi_os_inode_at(const void *inside);
 
-/* Whether a mapping of inode `ino`, at `offset` in it or above, begins at an address that is not
- * `known`. */
-bool shmqi_os_mapped_elsewhere(uint64_t ino, uint64_t offset,
-			       bool (*known)(uintptr_t at, void *arg), void *arg);
+/* Whether a mapping of `inode` (of SysV memory the shmid; then its device does not matter), at
+ * `offset` in it or above, begins at an address that is not `known`. */
+bool shmqi_os_mapped_elsewhere(const struct shmqi_inode *inode, bool sysv, uint64_t offset,
+			       bool (*known)(uintptr_t at));
 
 /* Bytes of the object's mappings [base, base + bytes) of this process that are locked, or a negated
  * errno. */

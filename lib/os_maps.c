@@ -18,7 +18,8 @@ parse_vma(const char *line, struct shmqi_vma *vma)
 	if (sscanf(line, "%lx-%lx %*4s %lx %x:%x %lu", &start, &end, &offset, &major, &minor,
 		   &ino) != 6)
 		return false;
-	*vma = (struct shmqi_vma){start, end, offset, major, minor, ino, false};
+	*vma = (struct shmqi_vma){start, end, offset, major,
+				  minor, ino, false,  strstr(line, " /SYSV") != NULL};
 	return true;
 }
 
@@ -201,25 +202,29 @@ shmqi_os_inode_at(const void *inside)
 }
 
 struct stray {
-	uint64_t ino, offset;
-	bool (*known)(uintptr_t at, void *arg);
-	void *arg;
+	const struct shmqi_inode *inode;
+	bool sysv;
+	uint64_t offset;
+	bool (*known)(uintptr_t at);
 };
 
 static int
 find_stray(const struct shmqi_vma *vma, void *arg)
 {
 	const struct stray *stray = arg;
+	bool device = stray->sysv ? vma->sysv
+				  : vma->major == major(stray->inode->dev) &&
+					    vma->minor == minor(stray->inode->dev);
 
-	return vma->ino == stray->ino && vma->offset >= stray->offset &&
-	       !stray->known(vma->start, stray->arg);
+	return device && vma->ino == stray->inode->ino && vma->offset >= stray->offset &&
+	       !stray->known(vma->start);
 }
 
 bool
-shmqi_os_mapped_elsewhere(uint64_t ino, uint64_t offset, bool (*known)(uintptr_t at, void *arg),
-			  void *arg)
+shmqi_os_mapped_elsewhere(const struct shmqi_inode *inode, bool sysv, uint64_t offset,
+			  bool (*known)(uintptr_t at))
 {
-	struct stray stray = {ino, offset, known, arg};
+	struct stray stray = {inode, sysv, offset, known};
 
 	return shmqi_os_each_vma(0, false, find_stray, &stray) == 1;
 }

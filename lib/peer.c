@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#define SWEEP_YIELDS 20
+#define ROUNDS 10
 #define OWNER_BITS 16
 #define OWNER_MASK UINT64_C(0xffff)
 #define ROLES_MASK UINT64_C(0xffff)
@@ -55,24 +55,45 @@ enter(struct shmq_seg *seg, unsigned index, unsigned roles)
 	shmq_store_relaxed_u64(&entry->state, generation << OWNER_BITS | roles);
 }
 
+/*
+ * Take entry i. The read lock is proof that no participant i lives, and keeps others from becoming
+ * one while we sweep what the last left; then it becomes the write lock, in place. So whoever finds
+ * byte i write-locked knows that it has been swept. -EAGAIN: somebody lives there, or looks, too.
+ */
+static int
+take_entry(struct shmq_seg *seg, int fd, unsigned index)
+{
+	struct format_spsc *control = control_of(seg);
+	int err = shmqi_os_lock_byte(fd, F_RDLCK, index);
+
+	if (err)
+		return err;
+	sweep(&control->producer.holder, index);
+	sweep(&control->consumer.holder, index);
+	err = shmqi_os_lock_byte(fd, F_WRLCK, index);
+	if (err)
+		(void)shmqi_os_lock_byte(fd, F_UNLCK, index);
+	return err;
+}
+
 int
 shmqi_peer_join(struct shmq_seg *seg, int fd, void *arg)
 {
-	struct format_spsc *control = control_of(seg);
 	struct shmqi_join *join = arg;
 
-	for (unsigned i = 0; i < seg->g.participants; i++) {
-		int err = shmqi_os_lock_byte(fd, F_WRLCK, i);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < seg->g.participants; i++) {
+			int err = take_entry(seg, fd, i);
 
-		if (err == -EAGAIN)
-			continue;
-		if (err)
-			return err == -EBADF ? -EACCES : err;
-		sweep(&control->producer.holder, i);
-		sweep(&control->consumer.holder, i);
-		enter(seg, i, join->roles);
-		join->index = i;
-		return 0;
+			if (err == -EAGAIN)
+				continue;
+			if (err)
+				return err == -EBADF ? -EACCES : err;
+			enter(seg, i, join->roles);
+			join->index = i;
+			return 0;
+		}
+		sched_yield(); /* a recoverer's look at a dead one's byte is short */
 	}
 	return -ENOSPC;
 }
@@ -87,40 +108,38 @@ shmqi_peer_leave(struct shmq_seg *seg, unsigned index)
 }
 
 /*
- * Prove that `owner` is dead. A newcomer that has just taken the dead one's entry holds the byte
- * for the few instructions until it has swept, so a refusal is believed only when the word has
- * stayed the same for a while. -EAGAIN: it has changed; -EBUSY: alive.
+ * Prove that `owner` is dead. Its byte is refused while it lives, and to us also while a newcomer
+ * has it, which has swept before: then the word has changed. -EAGAIN: look again; -EBUSY: alive.
  */
 static int
 lock_dead(int fd, const uint64_t *holder, uint64_t seen, unsigned owner)
 {
-	for (int i = 0; i < SWEEP_YIELDS; i++) {
-		if (shmqi_os_lock_byte(fd, F_RDLCK, owner) == 0)
-			return 0;
-		sched_yield();
-		/* ROLE, acquire: only compared; the claim loads it again. */
-		if (shmq_load_acquire_u64(holder) != seen)
-			return -EAGAIN;
-	}
-	return -EBUSY;
+	if (shmqi_os_lock_byte(fd, F_RDLCK, owner) == 0)
+		return 0;
+	/* ROLE, acquire: only compared; the claim loads it again. */
+	return shmq_load_acquire_u64(holder) != seen ? -EAGAIN : -EBUSY;
 }
 
-/* Take the role from a holder that has died. A read lock is the proof, and lets go with its
- * descriptor. */
+/*
+ * Take the role from a holder that has died. A read lock is the proof, and lets go with its
+ * descriptor, which no fork may copy.
+ */
 static int
 take_over(uint64_t *holder, struct shmq_seg *seg, uint64_t seen, unsigned index)
 {
 	unsigned owner = (unsigned)(seen & OWNER_MASK) - 1;
-	int spare = shmqi_seg_spare(seg);
-	int fd = spare < 0 ? spare : shmqi_os_reopen(spare, O_RDONLY);
-	int err;
+	int err = -EBUSY, spare, fd; /* what cannot be inspected counts as alive */
 
-	if (fd < 0)
-		return -EBUSY; /* what cannot be inspected counts as alive */
-	err = lock_dead(fd, holder, seen, owner);
-	if (err == 0)
-		err = evict(holder, seen, word_of((seen >> OWNER_BITS) + 1, index + 1));
-	close(fd);
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	spare = shmqi_seg_spare(seg);
+	fd = spare < 0 ? spare : shmqi_os_reopen(spare, O_RDONLY);
+	if (fd >= 0) {
+		err = lock_dead(fd, holder, seen, owner);
+		if (err == 0)
+			err = evict(holder, seen, word_of((seen >> OWNER_BITS) + 1, index + 1));
+		close(fd);
+	}
+	pthread_mutex_unlock(&shmqi_seg_mutex);
 	return err;
 }
 
@@ -139,6 +158,16 @@ shmqi_role_claim(uint64_t *holder, struct shmq_seg *seg, unsigned index)
 			err = take_over(holder, seg, seen, index);
 	} while (err == -EAGAIN); /* lost a race: each loser sees a newer generation (P3) */
 	return err;
+}
+
+void
+shmqi_role_undo(uint64_t *holder, unsigned index)
+{
+	/* ROLE, acquire: compared and swapped below. */
+	uint64_t word = shmq_load_acquire_u64(holder);
+
+	if ((word & OWNER_MASK) == index + 1)
+		(void)evict(holder, word, word_of((word >> OWNER_BITS) - 1, 0));
 }
 
 void

@@ -16,7 +16,7 @@
  *       swept yet
  *   P3  holder.generation grows with each claim, so a CAS with an old word fails
  *
- * Proof of death of i is the write lock on i (a newcomer that takes the entry) or a read lock on it
+ * Proof of death of i is a read lock on it
  * (a recoverer; granted only when no writer holds it, to many at once). Both then read the word
  * again and change it by CAS, so a recoverer may die or stop anywhere.
  *
@@ -46,6 +46,9 @@ void shmqi_peer_leave(struct shmq_seg *seg, unsigned index);
 
 /* Take a role. -EBUSY: its holder lives, or cannot be asked. */
 int shmqi_role_claim(uint64_t *holder, struct shmq_seg *seg, unsigned index);
+
+/* Take a claim back that nobody has seen act: the generation, too, is what it was. */
+void shmqi_role_undo(uint64_t *holder, unsigned index);
 
 /* Give a role back, if it is ours. */
 void shmqi_role_give_back(uint64_t *holder, unsigned index);

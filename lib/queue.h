@@ -39,9 +39,11 @@ struct shmq {
  * SHMQ_CAN_SEND or _RECV. */
 int shmqi_queue_refuse(const struct shmq *q, uint32_t need);
 
-/* Whether no consumer (producer) is attached any more, though there was one; `probe` asks the
- * kernel about a killed one. */
-bool shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe);
+/*
+ * Whether no peer of that role is attached any more, though there was one; `probe` asks the kernel
+ * about a killed one. *generation: whose end that is; may be NULL.
+ */
+bool shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe, uint64_t *generation);
 
 /* Whether somebody removed the queue: through shmq, or behind its back. */
 bool shmqi_queue_removed(struct shmq *q, bool probe);
@@ -52,9 +54,12 @@ int shmqi_queue_recv_nothing(struct shmq *q, bool probe);
 /* The sender's answer when there is no room: -EAGAIN, -EIDRM or -EPIPE. */
 int shmqi_queue_send_nothing(struct shmq *q, bool probe);
 
-/* Wait for room, or for a message. `timeout_ns` != 0. */
-int shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns);
-int shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns);
+/*
+ * Wait for room, or for a message. `timeout_ns` != 0; *deadline is 0 at first, and kept from wait
+ * to wait of one call, which so ends in time however often its reason to wait comes back.
+ */
+int shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns, int64_t *deadline);
+int shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns, int64_t *deadline);
 
 /* After a publication, or a release: look for sleepers, with the fence that this handle owes. */
 void shmqi_queue_published(struct shmq *q);

@@ -102,7 +102,7 @@ claim_roles(struct shmq *q)
 	if (err == 0 && (q->roles & SHMQ_CONSUMER)) {
 		err = shmqi_role_claim(&q->control->consumer.holder, q->seg, q->index);
 		if (err && (q->roles & SHMQ_PRODUCER))
-			shmqi_role_give_back(&q->control->producer.holder, q->index);
+			shmqi_role_undo(&q->control->producer.holder, q->index);
 	}
 	return err;
 }
@@ -147,9 +147,20 @@ open_handle(struct shmq *q)
 		q->hot.can |= SHMQ_CAN_SLOWLY;
 }
 
+static int
+same_geometry(const struct shmqi_geometry *g, const struct shmq_opts *opts)
+{
+	if (!opts)
+		return 0;
+	if (g->kind != opts->kind || g->msg_max != opts->msg_max ||
+	    (opts->capacity && g->capacity != opts->capacity))
+		return -EINVAL;
+	return 0;
+}
+
 /* Attach the segment, and settle in it; on an error nothing is left but the handle's pages. */
 static int
-attach(struct shmq *q, const struct shmqi_address *a, unsigned role)
+attach(struct shmq *q, const struct shmqi_address *a, const struct shmq_opts *opts, unsigned role)
 {
 	struct shmqi_join join = {.roles = role & ROLES, .index = PEER_NONE};
 	struct shmqi_attach_how how = {
@@ -167,7 +178,9 @@ attach(struct shmq *q, const struct shmqi_address *a, unsigned role)
 	q->index = join.index;
 	q->control = (struct format_spsc *)(void *)((unsigned char *)q->seg->object +
 						    q->seg->g.control_offset);
-	err = q->seg->locked ? shmqi_os_lock_memory(q, handle_bytes()) : 0;
+	err = same_geometry(&q->seg->g, opts);
+	if (err == 0 && q->seg->locked)
+		err = shmqi_os_lock_memory(q, handle_bytes());
 	if (err == 0)
 		err = claim_roles(q);
 	if (err) {
@@ -184,14 +197,15 @@ attach(struct shmq *q, const struct shmqi_address *a, unsigned role)
 }
 
 static int
-attach_address(struct shmq **out, const struct shmqi_address *a, unsigned role)
+attach_address(struct shmq **out, const struct shmqi_address *a, const struct shmq_opts *opts,
+	       unsigned role)
 {
 	struct shmq *q = new_handle();
 	int err;
 
 	if (!q)
 		return -ENOMEM;
-	err = attach(q, a, role);
+	err = attach(q, a, opts, role);
 	if (err) {
 		munmap(q, handle_bytes());
 		return err;
@@ -208,20 +222,7 @@ shmq_attach(struct shmq **out, const char *addr, unsigned role)
 
 	if (err == 0)
 		err = shmqi_address_parse(&a, addr);
-	return err ? err : attach_address(out, &a, role);
-}
-
-static int
-same_geometry(const struct shmq *q, const struct shmq_opts *opts)
-{
-	const struct shmqi_geometry *g = &q->seg->g;
-
-	if (!opts)
-		return 0;
-	if (g->kind != opts->kind || g->msg_max != opts->msg_max ||
-	    (opts->capacity && g->capacity != opts->capacity))
-		return -EINVAL;
-	return 0;
+	return err ? err : attach_address(out, &a, NULL, role);
 }
 
 /* Attach, or create and attach; others may create or remove in between, so a few times. */
@@ -232,12 +233,12 @@ open_address(struct shmq **q, const struct shmqi_address *a, const struct shmq_o
 	int err = -ENOENT;
 
 	for (int i = 0; err == -ENOENT && i < 100; i++) {
-		err = attach_address(q, a, role);
+		err = attach_address(q, a, opts, role);
 		if (err != -ENOENT || a->backend == SHMQ_BACKEND_FD || a->number != ADDR_NONE)
 			return err;
 		err = shmq_create(a->text, opts);
 		if (err == 0 || err == -EEXIST)
-			err = attach_address(q, a, role);
+			err = attach_address(q, a, opts, role);
 	}
 	return err;
 }
@@ -259,15 +260,9 @@ shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts, uns
 		err = -EINVAL;
 	if (err == 0)
 		err = open_address(&q, &a, opts, role);
-	if (err)
-		return err;
-	err = same_geometry(q, opts);
-	if (err) {
-		shmq_detach(q);
-		return err;
-	}
-	*out = q;
-	return 0;
+	if (err == 0)
+		*out = q;
+	return err;
 }
 
 /* Give the roles back, and let those who wait for us see it. */

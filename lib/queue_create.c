@@ -52,7 +52,8 @@ shmq_footprint(const struct shmq_opts *opts)
 		err = -ENOTSUP;
 	if (err == 0)
 		err = plan(&g, o, o->page_size ? o->page_size : shmqi_os_page_size());
-	return err ? err : (ssize_t)g.total_bytes;
+	/* and the page that a handle lies in, which SHMQ_LOCK locks, too */
+	return err ? err : (ssize_t)(g.total_bytes + shmqi_os_page_size());
 }
 
 int

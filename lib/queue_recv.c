@@ -24,6 +24,8 @@ look_once(struct shmq *q, struct shmq_slot **slot)
 static int64_t
 look(struct shmq *q, int64_t timeout_ns, struct shmq_slot **slot)
 {
+	int64_t deadline = 0;
+
 	for (;;) {
 		int64_t len = look_once(q, slot);
 		int err;
@@ -32,7 +34,7 @@ look(struct shmq *q, int64_t timeout_ns, struct shmq_slot **slot)
 			return len;
 		if (timeout_ns == 0)
 			return shmqi_queue_recv_nothing(q, false);
-		err = shmqi_queue_wait_message(q, timeout_ns);
+		err = shmqi_queue_wait_message(q, timeout_ns, &deadline);
 		if (err)
 			return err;
 	}

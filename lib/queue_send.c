@@ -26,15 +26,17 @@ claim_once(struct shmq *q, size_t len, struct shmq_slot **slot)
 static int
 claim(struct shmq *q, size_t len, int64_t timeout_ns, struct shmq_slot **slot)
 {
+	int64_t deadline = 0;
+
 	for (;;) {
-		int err = shmqi_queue_hung_up(q, SHMQ_CONSUMER, false) ? -EPIPE
-								       : claim_once(q, len, slot);
+		bool gone = shmqi_queue_hung_up(q, SHMQ_CONSUMER, false, NULL);
+		int err = gone ? -EPIPE : claim_once(q, len, slot);
 
 		if (err != -EAGAIN)
 			return err;
 		if (timeout_ns == 0)
 			return shmqi_queue_send_nothing(q, false);
-		err = shmqi_queue_wait_room(q, timeout_ns);
+		err = shmqi_queue_wait_room(q, timeout_ns, &deadline);
 		if (err)
 			return err;
 	}
@@ -70,13 +72,14 @@ static inline int
 send_fast(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 {
 	uint64_t at = q->hot.ring.tail;
-	struct shmq_slot *slot = NULL;
+	struct shmq_slot *slot;
 
 	/* Relaxed: a flag that stays up. */
 	if (unlikely(shmq_load_relaxed_u32(q->hot.removed) || len > q->hot.ring.msg_max))
 		return send_slowly(q, msg, len, timeout_ns);
-	if (unlikely(shmq_spsc_claim(&q->hot.ring, &slot)))
+	if (unlikely(shmq_spsc_looks_full(&q->hot.ring)))
 		return send_slowly(q, msg, len, timeout_ns);
+	slot = shmq_spsc_slot(&q->hot.ring, at);
 	shmq_copy(shmq_spsc_bytes(slot), msg, len);
 	shmq_spsc_publish(&q->hot.ring, slot, at, len);
 	if (shmq_hot_asleep(q->hot.receivers_asleep))

@@ -49,32 +49,21 @@ shmqi_queue_removed(struct shmq *q, bool probe)
 }
 
 bool
-shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe)
+shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe, uint64_t *generation)
 {
 	bool producer = peer_role == SHMQ_PRODUCER;
 	const uint64_t *holder = producer ? &q->control->producer.holder
 					  : &q->control->consumer.holder;
-	uint64_t generation;
+	uint64_t unasked;
 	int fd;
 
 	if (!(q->roles & SHMQ_HANGUP))
 		return false;
+	generation = generation ? generation : &unasked;
 	fd = probe ? shmqi_seg_spare(q->seg) : -1;
-	if (!shmqi_role_vacant(holder, fd, probe, &generation))
+	if (!shmqi_role_vacant(holder, fd, probe, generation))
 		return false;
-	return generation != (producer ? q->producers_known : q->consumers_known);
-}
-
-/* The end of the producers that came so far is reported once; a consumer that attaches later waits
- * for new ones. */
-static void
-report_end(struct shmq *q)
-{
-	uint64_t generation;
-
-	(void)shmqi_role_owner(&q->control->producer.holder, &generation);
-	/* Relaxed: ours, no one else writes it while we are the consumer. */
-	shmq_store_relaxed_u64(&q->control->progress.ended, generation);
+	return *generation != (producer ? q->producers_known : q->consumers_known);
 }
 
 /*
@@ -84,17 +73,22 @@ report_end(struct shmq *q)
 int
 shmqi_queue_recv_nothing(struct shmq *q, bool probe)
 {
+	uint64_t ended = 0;
 	int err = -EAGAIN;
 
 	probe = probe || ++q->polls % POLLS_PER_PROBE == 0;
 	if (shmqi_queue_removed(q, probe && (q->roles & SHMQ_HANGUP)))
 		err = -EIDRM;
-	else if (shmqi_queue_hung_up(q, SHMQ_PRODUCER, probe))
+	else if (shmqi_queue_hung_up(q, SHMQ_PRODUCER, probe, &ended))
 		err = -EPIPE;
 	if (err == -EAGAIN || shmq_spsc_readable(&q->hot.ring))
 		return -EAGAIN;
+	/*
+	 * The end of the producers that came so far is reported once: a consumer that attaches
+	 * later waits for new ones. Relaxed: ours, no one else writes it while we are the consumer.
+	 */
 	if (err == -EPIPE)
-		report_end(q);
+		shmq_store_relaxed_u64(&q->control->progress.ended, ended);
 	return err;
 }
 
@@ -104,7 +98,7 @@ shmqi_queue_send_nothing(struct shmq *q, bool probe)
 	probe = probe || ++q->polls % POLLS_PER_PROBE == 0;
 	if (shmqi_queue_removed(q, probe && (q->roles & SHMQ_HANGUP)))
 		return -EIDRM;
-	return shmqi_queue_hung_up(q, SHMQ_CONSUMER, probe) ? -EPIPE : -EAGAIN;
+	return shmqi_queue_hung_up(q, SHMQ_CONSUMER, probe, NULL) ? -EPIPE : -EAGAIN;
 }
 
 static bool
@@ -140,22 +134,38 @@ no_room_to_come(void *arg)
 	return err == -EAGAIN ? 0 : err;
 }
 
-int
-shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns)
+/* What is left of a call's time: > 0, SHMQ_FOREVER, or 0. */
+static int64_t
+time_left(const struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 {
-	struct shmqi_wait wait = {&q->control->receivers, message_ready, no_message_to_come, q,
-				  &q->message_spin_ns};
+	int64_t now;
 
-	return shmqi_wait(&q->wait, &wait, timeout_ns);
+	if (timeout_ns == SHMQ_FOREVER)
+		return timeout_ns;
+	now = q->wait.now_ns();
+	if (*deadline == 0)
+		*deadline = timeout_ns > INT64_MAX - now ? INT64_MAX : now + timeout_ns;
+	return *deadline > now ? *deadline - now : 0;
 }
 
 int
-shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns)
+shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns, int64_t *deadline)
+{
+	struct shmqi_wait wait = {&q->control->receivers, message_ready, no_message_to_come, q,
+				  &q->message_spin_ns};
+	int64_t left = time_left(q, timeout_ns, deadline);
+
+	return left ? shmqi_wait(&q->wait, &wait, left) : -ETIMEDOUT;
+}
+
+int
+shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 {
 	struct shmqi_wait wait = {&q->control->senders, room_ready, no_room_to_come, q,
 				  &q->room_spin_ns};
+	int64_t left = time_left(q, timeout_ns, deadline);
 
-	return shmqi_wait(&q->wait, &wait, timeout_ns);
+	return left ? shmqi_wait(&q->wait, &wait, left) : -ETIMEDOUT;
 }
 
 int64_t

@@ -72,6 +72,8 @@ bool shmqi_huge_page_size(size_t wanted);
 
 /* backend_sysv.c */
 int shmqi_sysv_id(const struct shmqi_address *a);
+/* What errno says of a call on the segment that `a` named just now. */
+int shmqi_sysv_error(const struct shmqi_address *a, int id);
 /* shmget() of a new segment: its shmid. */
 int shmqi_sysv_new(const struct shmqi_address *a, const struct shmqi_geometry *g, uint64_t bytes,
 		   mode_t mode);
@@ -122,6 +124,7 @@ struct shmq_seg {
 	size_t object_bytes;  /* mapped at object */
 	void *keeper; /* the mapping that holds the lock: object, or a page of the side file */
 	size_t keeper_bytes;
+	bool locked_now;	       /* by the shmq_lock() that is at work */
 	struct shmqi_entry *entry;     /* in the table */
 	struct shmq_seg *next, **link; /* all attaches of this process, under shmqi_seg_mutex */
 	void *heir; /* during fork: the mapping that the child will have as object and keeper */
@@ -138,12 +141,15 @@ struct shmqi_attach_how {
 	void *arg;
 };
 
-/* All attaches of this process, and the window in which a descriptor that holds a lock is open. */
+/* Recursive. All attaches of this process, what a resize changes of them, and the window in which
+ * a descriptor that holds a lock is open. */
 extern pthread_mutex_t shmqi_seg_mutex;
 extern struct shmq_seg *shmqi_seg_first;
 
 int shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 		     const struct shmqi_attach_how *how);
+/* Whether a queue of this process lies there: its memory is not the user's to replace. */
+bool shmqi_seg_over_queue(const void *at, size_t bytes);
 /* Take the place of whatever attaches [seg->base, + mapped_bytes) covers whole; the caller holds
  * shmqi_seg_mutex. */
 void shmqi_seg_displace(struct shmq_seg *seg);
@@ -157,7 +163,7 @@ int shmqi_seg_spare(struct shmq_seg *seg);
 /* Map `seg`'s object or data; errors as shmat(). */
 int shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how);
 /* Populate and lock what is mapped, as flags and header ask. */
-int shmqi_seg_settle(struct shmq_seg *seg, unsigned flags);
+int shmqi_seg_settle(const struct shmq_seg *seg, unsigned flags, bool *locked);
 void shmqi_seg_fork_setup(void);
 
 /* backend_sysv.c */
@@ -181,9 +187,14 @@ void shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g);
 int shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user);
 void shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work);
 void shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg);
+int64_t shmqi_stat_lock_needed(const struct shmqi_geometry *g);
+void shmqi_stat_fill_sysv(struct shmq_stat *st, int id, const struct shmid_ds *ds);
+int shmqi_stat_sysv(struct shmq_stat *st, const struct shmqi_address *a);
+int shmqi_stat_attached_sysv(struct shmq_stat *st, struct shmq_seg *seg);
 int shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a);
-/* Add a queue's own figures; `fd`: without locks, or -1. Defined by the queue layer. */
+/* Add a queue's own figures. `mapped`: object is all of it, else a copy of what comes before the
+ * slots; `fd`: a description without locks, or -1. Defined by the queue layer. */
 void shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const void *object,
-		      int fd);
+		      bool mapped, int fd);
 
 #endif

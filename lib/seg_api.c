@@ -191,11 +191,17 @@ int
 shmq_seg_resize(struct shmq_seg *seg, size_t size)
 {
 	char side[SIDE_ROOM];
+	int err;
 
 	if (!seg || seg->displaced || size == 0)
 		return -EINVAL;
 	if (seg->g.kind != SHMQ_SEGMENT ||
 	    (seg->shmid >= 0 && shmqi_side_find(seg->shmid, side) == 1))
 		return -ENOTSUP;
-	return too_long(seg, size) ? -EINVAL : resize(seg, size);
+	if (too_long(seg, size))
+		return -EINVAL;
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	err = resize(seg, size);
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return err;
 }

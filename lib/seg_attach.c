@@ -13,7 +13,7 @@
 
 #define RACES_MAX 100 /* attaches that met a removal under way */
 
-pthread_mutex_t shmqi_seg_mutex = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t shmqi_seg_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 struct shmq_seg *shmqi_seg_first;
 
 /* Open what carries the locks again, by name; the file under that name may be another by now. */
@@ -27,12 +27,12 @@ open_again(struct shmqi_object *o, const struct shmq_seg *seg)
 	return shmqi_side_open(o, &seg->header);
 }
 
-int
-shmqi_seg_spare(struct shmq_seg *seg)
+static int
+spare_of(struct shmq_seg *seg)
 {
 	struct shmqi_object o;
 
-	if (seg->spare < 0 || shmqi_os_fd_is(seg->spare, seg->inode))
+	if (shmqi_os_fd_is(seg->spare, seg->inode) || (seg->shmid >= 0 && !seg->queue))
 		return seg->spare;
 	seg->spare = -1; /* the program closed it, or it is another file's number now */
 	if (open_again(&o, seg) != 0)
@@ -43,6 +43,17 @@ shmqi_seg_spare(struct shmq_seg *seg)
 	}
 	shmqi_object_close(&o);
 	return seg->spare;
+}
+
+int
+shmqi_seg_spare(struct shmq_seg *seg)
+{
+	int spare;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	spare = spare_of(seg);
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return spare;
 }
 
 void
@@ -57,104 +68,6 @@ shmqi_seg_touch(struct shmq_seg *seg, bool detach)
 	shmq_store_relaxed_u64(detach ? &life->dtime_s : &life->atime_s,
 			       (uint64_t)shmqi_os_wall_s());
 	shmq_store_relaxed_u32(&life->lpid, (uint32_t)getpid());
-}
-
-/* The protection, or -EACCES. */
-static int
-protection(const struct shmq_seg *seg, const struct shmqi_attach_how *how)
-{
-	int prot = PROT_READ;
-
-	if (!(how->flags & SHM_RDONLY) && !how->observer)
-		prot |= PROT_WRITE;
-	if (how->flags & SHM_EXEC)
-		prot |= PROT_EXEC;
-	if ((prot & PROT_WRITE) && !seg->writable)
-		return -EACCES;
-	if ((prot & PROT_EXEC) &&
-	    faccessat(seg->spare, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0 &&
-	    !shmqi_os_capable(CAP_IPC_OWNER))
-		return -EACCES;
-	return prot;
-}
-
-/* Where shmat() would put it: -EINVAL for an address it would not take. */
-static int
-place(const struct shmqi_attach_how *how, size_t page_size, uintptr_t *at, int *flags)
-{
-	*at = (uintptr_t)how->at;
-	*flags = MAP_SHARED;
-	if (*at & (page_size - 1)) {
-		if (!(how->flags & SHM_RND))
-			return -EINVAL;
-		*at &= ~(uintptr_t)(page_size - 1);
-	}
-	if (*at)
-		*flags |= how->flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
-	else if (how->flags & SHM_REMAP)
-		return -EINVAL;
-	return 0;
-}
-
-static int
-map_error(int err)
-{
-	return err == EEXIST ? -EINVAL : shmqi_os_map_error(err);
-}
-
-/* A read-only attach is mapped from a read-only descriptor, so that mprotect() cannot make it more.
- */
-static int
-descriptor_for(const struct shmq_seg *seg, int prot)
-{
-	if ((prot & PROT_WRITE) || !seg->writable)
-		return seg->spare;
-	return shmqi_os_reopen(seg->spare, O_RDONLY);
-}
-
-int
-shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how)
-{
-	int prot = protection(seg, how), flags, err, fd;
-	uintptr_t at;
-	void *base;
-
-	if (prot < 0)
-		return prot;
-	err = place(how, (size_t)seg->g.page_size, &at, &flags);
-	if (err)
-		return err;
-	fd = descriptor_for(seg, prot);
-	if (fd < 0)
-		return fd;
-	base = mmap((void *)at, seg->mapped_bytes, prot, flags, fd, (off_t)seg->file_offset);
-	err = base == MAP_FAILED ? map_error(errno) : 0;
-	if (fd != seg->spare)
-		close(fd);
-	if (err)
-		return err;
-	seg->base = base;
-	seg->read_only = !(prot & PROT_WRITE);
-	return 0;
-}
-
-/* Lock if this attach, or the segment, asks for it; never degrade. */
-int
-shmqi_seg_settle(struct shmq_seg *seg, unsigned flags)
-{
-	bool promised = seg->object && shmq_load_relaxed_u32(&format_lifecycle(seg->object)->lock);
-	bool lock = promised || (flags & SHMQ_LOCK);
-	int err;
-
-	if (!lock && !((flags | seg->g.flags) & SHMQ_POPULATE))
-		return 0;
-	err = lock ? shmq_memlock(seg->mapped_bytes, NULL) : 0;
-	if (err == 0)
-		err = shmqi_os_populate(seg->base, seg->mapped_bytes, !seg->read_only);
-	if (err == 0 && lock)
-		err = shmqi_os_lock_memory(seg->base, seg->mapped_bytes);
-	seg->locked = lock && err == 0;
-	return err;
 }
 
 /* How long the user's memory is: `now`, if that is a length the object can have. */
@@ -343,6 +256,7 @@ attach_locked(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	bool sysv = seg->address.backend == SHMQ_BACKEND_SYSV;
 	int err, races = 0;
 
+	shmqi_seg_fork_setup();
 	pthread_mutex_lock(&shmqi_seg_mutex);
 	do {
 		err = sysv ? shmqi_seg_attach_sysv(seg, how) : attach_mmap(seg, how);
@@ -372,6 +286,7 @@ shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 		 const struct shmqi_attach_how *how)
 {
 	struct shmq_seg *seg = calloc(1, sizeof(*seg));
+	bool locked;
 	int err;
 
 	if (!seg)
@@ -386,7 +301,10 @@ shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 		free(seg);
 		return err;
 	}
-	err = shmqi_seg_settle(seg, how->flags);
+	err = shmqi_seg_settle(seg, how->flags, &locked);
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	seg->locked = locked;
+	pthread_mutex_unlock(&shmqi_seg_mutex);
 	if (err == 0)
 		err = announce(seg);
 	if (err) {
@@ -396,27 +314,6 @@ shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 	shmqi_seg_touch(seg, false);
 	*out = seg;
 	return 0;
-}
-
-void
-shmqi_seg_displace(struct shmq_seg *seg)
-{
-	uintptr_t from = (uintptr_t)seg->base, to = from + seg->mapped_bytes;
-
-	for (struct shmq_seg *old = shmqi_seg_first; old; old = old->next) {
-		uintptr_t base = (uintptr_t)old->base;
-
-		if (old == seg || old->displaced || !old->entry || base < from ||
-		    base + old->mapped_bytes > to)
-			continue;
-		shmqi_table_remove(old->entry);
-		old->displaced = true;
-		old->base = NULL;
-		if (old->shmid < 0) {
-			munmap(old->object, old->object_bytes);
-			old->object = old->keeper = NULL;
-		}
-	}
 }
 
 /* Unmap what is left of the user's memory: 0 when nothing of it is there any more. */
@@ -434,9 +331,8 @@ unmap_user_memory(struct shmq_seg *seg)
 
 /* Whether an attach of this process holds the address, its metadata included. */
 static bool
-known(uintptr_t at, void *arg)
+known(uintptr_t at)
 {
-	(void)arg;
 	for (const struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
 		if (at - (uintptr_t)seg->base < seg->mapped_bytes ||
 		    at - (uintptr_t)seg->object < seg->object_bytes)
@@ -449,9 +345,11 @@ known(uintptr_t at, void *arg)
 static bool
 moved_away(const struct shmq_seg *seg)
 {
-	uint64_t ino = seg->shmid >= 0 ? (uint64_t)seg->shmid : (uint64_t)seg->inode.ino;
+	struct shmqi_inode sysv = {0, (ino_t)seg->shmid};
+	const struct shmqi_inode *inode = seg->shmid >= 0 ? &sysv : &seg->inode;
 
-	return !seg->displaced && shmqi_os_mapped_elsewhere(ino, seg->file_offset, known, NULL);
+	return !seg->displaced &&
+	       shmqi_os_mapped_elsewhere(inode, seg->shmid >= 0, seg->file_offset, known);
 }
 
 int
@@ -468,7 +366,8 @@ shmqi_seg_release(struct shmq_seg *seg, bool by_address)
 		seg->base = NULL;
 	if (seg->shmid >= 0)
 		seg->object = NULL;
-	shmqi_seg_touch(seg, true);
+	if (entry) /* else it was refused, and never was */
+		shmqi_seg_touch(seg, true);
 	link_out(seg);
 	if (entry && !seg->displaced)
 		shmqi_table_remove(entry);

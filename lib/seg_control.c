@@ -49,23 +49,22 @@ check(struct control *c, bool damaged_too)
 static int
 open_as_owner(struct control *c)
 {
-	char path[PATH_MAX];
+	int follow = c->a.backend == SHMQ_BACKEND_FILE ? 0 : O_NOFOLLOW, err = -EACCES;
+	bool given = c->a.backend == SHMQ_BACKEND_FD;
+	int fd = given ? c->a.number : open(c->a.path, O_PATH | O_CLOEXEC | follow);
+	char path[32];
 	struct stat st;
-	int err;
 
-	if (c->a.backend == SHMQ_BACKEND_FD)
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", c->a.number);
-	else
-		memcpy(path, c->a.path, sizeof(path));
-	if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+	if (fd < 0)
 		return -EACCES;
-	if (chmod(path, (st.st_mode & 07777) | S_IRUSR | S_IWUSR) != 0)
-		return -EACCES;
-	err = c->backend->open(&c->o, &c->a, OPEN_ANY);
-	if (err == 0)
-		(void)fchmod(c->o.fd, st.st_mode & 07777);
-	else
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    chmod(path, (st.st_mode & 07777) | S_IRUSR | S_IWUSR) == 0) {
+		err = c->backend->open(&c->o, &c->a, OPEN_ANY);
 		(void)chmod(path, st.st_mode & 07777);
+	}
+	if (!given)
+		close(fd);
 	return err;
 }
 
@@ -285,13 +284,15 @@ remove_sysv(const struct shmqi_address *a)
 
 	if (id < 0)
 		return id;
+	if (shmqi_side_state(id) == SIDE_CREATING)
+		return -ENOENT; /* not complete is not there */
 	side = shmqi_side_find(id, path) == 1;
 	object = side && shmctl(id, IPC_STAT, &ds) == 0 &&
 				 shmqi_os_may_control(ds.shm_perm.uid, ds.shm_perm.cuid)
 			 ? shmat(id, NULL, 0)
 			 : (void *)-1;
 	if (shmctl(id, IPC_RMID, NULL) != 0) {
-		int err = -errno;
+		int err = shmqi_sysv_error(a, id);
 
 		if (object != (void *)-1)
 			shmdt(object);
@@ -321,22 +322,59 @@ shmq_remove(const char *addr)
 
 /* lock, unlock -------------------- */
 
-/* Lock or unlock the attaches that this process has. */
+static bool
+is_own(const struct shmq_seg *seg, struct shmqi_inode inode)
+{
+	return seg->base && seg->shmid < 0 && shmqi_inode_same(seg->inode, inode);
+}
+
+static void
+unlock_own(struct shmqi_inode inode, bool only_now)
+{
+	for (struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
+		if (is_own(seg, inode) && seg->locked && (seg->locked_now || !only_now))
+			seg->locked = shmqi_os_unlock_memory(seg->base, seg->mapped_bytes) != 0;
+		seg->locked_now = false;
+	}
+}
+
+/* Lock what this process has attached: all of it or nothing. *any: whether there is something. */
 static int
-settle_own(struct shmqi_inode inode, bool lock)
+lock_own(struct shmqi_inode inode, bool *any)
 {
 	int err = 0;
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
+	*any = false;
 	for (struct shmq_seg *seg = shmqi_seg_first; seg && err == 0; seg = seg->next) {
-		if (!seg->base || seg->shmid >= 0 || !shmqi_inode_same(seg->inode, inode))
+		bool before = seg->locked;
+
+		if (!is_own(seg, inode))
 			continue;
-		if (lock)
-			err = shmqi_seg_settle(seg, SHMQ_LOCK);
-		else
-			seg->locked = shmqi_os_unlock_memory(seg->base, seg->mapped_bytes) != 0;
+		*any = true;
+		err = shmqi_seg_settle(seg, SHMQ_LOCK, &seg->locked);
+		seg->locked_now = seg->locked && !before;
 	}
+	if (err)
+		unlock_own(inode, true);
+	return err;
+}
+
+/* With nothing attached here, a lock is a promise for others: at least it must be possible. */
+static int
+settle_own(const struct control *c, bool lock)
+{
+	uint64_t bytes = c->g.total_bytes - (c->g.kind == SHMQ_SEGMENT ? c->g.data_offset : 0);
+	bool any = true;
+	int err = 0;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	if (lock)
+		err = lock_own(c->o.inode, &any);
+	else
+		unlock_own(c->o.inode, false);
 	pthread_mutex_unlock(&shmqi_seg_mutex);
+	if (err == 0 && !any && c->g.page_size == shmqi_os_page_size())
+		err = shmq_memlock((size_t)bytes, NULL);
 	return err;
 }
 
@@ -364,12 +402,8 @@ lock_mmap(struct control *c, bool lock)
 	err = may_lock(c, lock);
 	if (err == 0 && !c->o.writable)
 		err = -EACCES;
-	if (err == 0 && lock && c->g.page_size == shmqi_os_page_size())
-		err = shmq_memlock((size_t)(c->g.total_bytes -
-					    (c->g.kind == SHMQ_SEGMENT ? c->g.data_offset : 0)),
-				   NULL);
 	if (err == 0)
-		err = settle_own(c->o.inode, lock);
+		err = settle_own(c, lock);
 	if (err == 0)
 		/* Relaxed: read by each later attach, alone. */
 		shmq_store_relaxed_u32(&format_lifecycle(c->object)->lock, lock);

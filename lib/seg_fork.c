@@ -106,11 +106,20 @@ after_fork_child(void)
 		else if (inherits(seg))
 			inherit(seg);
 	}
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	/* Its owner was a thread of the parent: the child's first lock is on a new one. */
+	shmqi_seg_mutex = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+}
+
+static void
+set_up(void)
+{
+	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 }
 
 void
 shmqi_seg_fork_setup(void)
 {
-	pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, set_up);
 }

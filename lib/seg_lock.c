@@ -9,10 +9,16 @@
 int
 shmqi_lock_anonymous(int fd)
 {
-	uint64_t at;
+	int err = -EAGAIN;
 
-	shmqi_os_random(&at, sizeof(at));
-	return shmqi_os_lock_byte(fd, F_RDLCK, FORMAT_LOCK_ANONYMOUS + (int64_t)(at >> 2));
+	/* A stranger may hold a write lock somewhere. */
+	for (int i = 0; err == -EAGAIN && i < 16; i++) {
+		uint64_t at;
+
+		shmqi_os_random(&at, sizeof(at));
+		err = shmqi_os_lock_byte(fd, F_RDLCK, FORMAT_LOCK_ANONYMOUS + (int64_t)(at >> 2));
+	}
+	return err == -EAGAIN ? -EACCES : err;
 }
 
 /* Ranges still to be looked at; as deep as an unlucky order of some thousand random offsets. */

@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Of more than this what is allocated stands for what is resident. */
+#define WALK_MAX (UINT64_C(64) << 30)
+
 int
 shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user)
 {
@@ -36,6 +39,15 @@ shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work)
 	*user = *work;
 }
 
+/* The user's memory; of a queue all, and the page that the handle lies in. */
+int64_t
+shmqi_stat_lock_needed(const struct shmqi_geometry *g)
+{
+	if (g->kind == SHMQ_SEGMENT)
+		return (int64_t)(g->total_bytes - g->data_offset);
+	return (int64_t)(g->total_bytes + shmqi_os_page_size());
+}
+
 static void
 fill_header(struct shmq_stat *st, const struct format_header *header,
 	    const struct shmqi_geometry *g)
@@ -53,8 +65,7 @@ fill_header(struct shmq_stat *st, const struct format_header *header,
 	st->kind = g->kind;
 	st->capacity = (size_t)g->capacity;
 	st->msg_max = (size_t)g->msg_max;
-	st->lock_needed_bytes =
-		(int64_t)(g->total_bytes - (g->kind == SHMQ_SEGMENT ? g->data_offset : 0));
+	st->lock_needed_bytes = shmqi_stat_lock_needed(g);
 }
 
 /* The words of the lifecycle page that an mmap backend keeps itself. `room`: what the object can
@@ -115,9 +126,9 @@ resident_of_file(int fd, uint64_t offset, uint64_t bytes, size_t page_size)
 
 	if (!may_ask_resident(fd))
 		return -1;
-	if (page_size != shmqi_os_page_size() && fstat(fd, &st) == 0)
-		return (int64_t)st.st_blocks *
-		       512; /* huge pages stay; mincore() tells of mapped ones only */
+	/* Huge pages stay, and mincore() tells of mapped ones only; a walk over more would last. */
+	if ((page_size != shmqi_os_page_size() || bytes > WALK_MAX) && fstat(fd, &st) == 0)
+		return (int64_t)st.st_blocks * 512 - (int64_t)offset;
 	all = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
 	if (all == MAP_FAILED)
 		return -1;
@@ -200,106 +211,15 @@ fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_g
 			object, g, (struct shmqi_inode){inode.st_dev, inode.st_ino}, seg);
 	}
 	if (g->kind >= 0)
-		shmqi_queue_stat(st, g, object, fd);
-}
-
-/* SysV -------------------- */
-
-/* /proc/sysvipc/shm tells each segment's resident bytes. */
-static int64_t
-sysv_resident(int id)
-{
-	FILE *f = fopen("/proc/sysvipc/shm", "re");
-	int64_t resident = -1;
-	char line[512];
-	long rss;
-	int found;
-
-	if (!f)
-		return -1;
-	while (resident < 0 && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld",
-			   &found, &rss) == 2 &&
-		    found == id)
-			resident = rss;
-	fclose(f);
-	return resident;
-}
-
-static void
-fill_sysv(struct shmq_stat *st, int id, const struct shmid_ds *ds)
-{
-	st->backend = SHMQ_BACKEND_SYSV;
-	st->id = id;
-	st->key = ds->shm_perm.__key;
-	st->uid = ds->shm_perm.uid;
-	st->gid = ds->shm_perm.gid;
-	st->cuid = ds->shm_perm.cuid;
-	st->cgid = ds->shm_perm.cgid;
-	st->mode = ds->shm_perm.mode;
-	st->seq = ds->shm_perm.__seq;
-	st->segsz = ds->shm_segsz;
-	st->atime = ds->shm_atime;
-	st->dtime = ds->shm_dtime;
-	st->ctime = ds->shm_ctime;
-	st->cpid = ds->shm_cpid;
-	st->lpid = ds->shm_lpid;
-	st->nattch = (int64_t)ds->shm_nattch;
-	st->page_size = shmqi_os_page_size();
-	st->resident_bytes = sysv_resident(id);
-	st->lock_needed_bytes = (int64_t)shmqi_round_up(ds->shm_segsz, st->page_size);
-	if (st->mode & SHMQ_LOCKED)
-		st->locked_bytes = st->resident_bytes;
-}
-
-/* The figures of a queue, which take a look inside; only a segment with a side file is one. */
-static void
-look_inside(struct shmq_stat *st, int id)
-{
-	struct shmqi_object o = {.fd = -1, .spare = -1, .shmid = id};
-	struct format_header header;
-	struct shmqi_geometry g;
-	char path[SIDE_ROOM];
-	void *object;
-
-	if (shmqi_side_find(id, path) != 1)
-		return;
-	object = shmat(id, NULL, SHM_RDONLY);
-	if (object == (void *)-1)
-		return;
-	if (shmqi_format_check(object, st->segsz, &header, &g) == 0 && g.kind >= 0 &&
-	    shmqi_side_open(&o, &header) == 0) {
-		st->kind = g.kind;
-		st->capacity = (size_t)g.capacity;
-		st->msg_max = (size_t)g.msg_max;
-		st->page_size = (size_t)g.page_size;
-		shmqi_queue_stat(st, &g, object, o.spare);
-	}
-	shmdt(object);
-	shmqi_object_close(&o);
-}
-
-static int
-stat_sysv(struct shmq_stat *st, const struct shmqi_address *a)
-{
-	struct shmid_ds ds;
-	int id = shmqi_sysv_id(a);
-
-	if (id < 0)
-		return id;
-	if (shmctl(id, IPC_STAT, &ds) != 0)
-		return -errno;
-	fill_sysv(st, id, &ds);
-	look_inside(st, id);
-	return 0;
+		shmqi_queue_stat(st, g, object, seg != NULL, fd);
 }
 
 /* By address -------------------- */
 
-/* What is under the address now: `object` holds at least the metadata, all of it for a queue. */
+/* What is under the address now, of which `object` is the copied front. */
 static int
 stat_object(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o,
-	    const void *object)
+	    const void *object, size_t bytes)
 {
 	struct format_header header;
 	struct shmqi_geometry g;
@@ -307,6 +227,8 @@ stat_object(struct shmq_stat *st, const struct shmqi_address *a, const struct sh
 
 	if (err)
 		return err;
+	if (g.kind != SHMQ_SEGMENT && g.data_offset > bytes)
+		return -EBADMSG; /* another header than a moment ago */
 	st->backend = (int)a->backend;
 	fill_header(st, &header, &g);
 	fill_mmap(st, o->fd, object, &g, NULL);
@@ -314,27 +236,43 @@ stat_object(struct shmq_stat *st, const struct shmqi_address *a, const struct sh
 											  : 0;
 }
 
-/* A queue is mapped for its figures; the metadata of a raw segment is read, which touches no page
- * of the user's. */
+/* The object's first bytes, copied: what is not ours may be cut under a mapping, and SIGBUS us. */
+static void *
+read_front(int fd, size_t bytes)
+{
+	void *front = malloc(bytes);
+
+	if (front && pread(fd, front, bytes, 0) == (ssize_t)bytes)
+		return front;
+	free(front);
+	return NULL;
+}
+
+/* All that comes before the user's memory, or the slots, is looked at in a copy. */
 static int
 stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o)
 {
-	size_t bytes = shmqi_round_up((size_t)o->bytes, o->page_size);
-	_Alignas(struct format_header) unsigned char meta[2 * FORMAT_PAGE];
-	void *object;
+	size_t bytes = 2 * FORMAT_PAGE;
+	struct format_header header;
+	struct shmqi_geometry g;
+	void *front;
 	int err;
 
-	if (o->bytes < sizeof(meta))
+	if (o->bytes < bytes)
 		return -EPROTONOSUPPORT;
-	if (pread(o->fd, meta, sizeof(meta), 0) != sizeof(meta))
+	front = read_front(o->fd, bytes);
+	if (!front)
 		return -EIO;
-	if (((struct format_header *)meta)->kind == SHMQ_SEGMENT)
-		return stat_object(st, a, o, meta);
-	object = mmap(NULL, bytes, PROT_READ, MAP_SHARED, o->fd, 0);
-	if (object == MAP_FAILED)
-		return shmqi_os_map_error(errno);
-	err = stat_object(st, a, o, object);
-	munmap(object, bytes);
+	err = shmqi_format_check(front, o->bytes, &header, &g);
+	if (err == 0 && g.kind != SHMQ_SEGMENT) {
+		free(front);
+		bytes = (size_t)g.data_offset;
+		front = read_front(o->fd, bytes);
+		err = front ? 0 : -EBADMSG; /* cut short since */
+	}
+	if (err == 0)
+		err = stat_object(st, a, o, front, bytes);
+	free(front);
 	return err;
 }
 
@@ -346,7 +284,7 @@ shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a)
 
 	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1, a->text);
 	if (a->backend == SHMQ_BACKEND_SYSV)
-		return stat_sysv(st, a);
+		return shmqi_stat_sysv(st, a);
 	err = shmqi_backend_of(a)->open(&o, a, OPEN_READ);
 	if (err)
 		return err;
@@ -382,7 +320,7 @@ shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg)
 	shmqi_stat_begin(st, st);
 	st->backend = (int)seg->address.backend;
 	if (seg->shmid >= 0 && shmctl(seg->shmid, IPC_STAT, &ds) == 0)
-		fill_sysv(st, seg->shmid, &ds);
+		shmqi_stat_fill_sysv(st, seg->shmid, &ds);
 	if (seg->object && seg->shmid < 0) {
 		fill_header(st, &seg->header, &seg->g);
 		fill_inode(st, seg->spare);
@@ -397,21 +335,6 @@ shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg)
 	st->nattch = st->resident_bytes = st->locked_bytes = -1;
 	snprintf(st->address, sizeof(st->address), "%.*s", (int)sizeof(st->address) - 1,
 		 seg->address.text);
-}
-
-static int
-stat_attached_sysv(struct shmq_stat *st, struct shmq_seg *seg)
-{
-	int64_t mine = shmqi_os_locked_here(seg->base, seg->mapped_bytes);
-	struct shmid_ds ds;
-
-	if (shmctl(seg->shmid, IPC_STAT, &ds) != 0)
-		return -errno;
-	fill_sysv(st, seg->shmid, &ds);
-	st->locked_bytes = mine > st->locked_bytes ? mine : st->locked_bytes;
-	if (seg->queue)
-		shmqi_queue_stat(st, &seg->g, seg->object, shmqi_seg_spare(seg));
-	return 0;
 }
 
 /* A queue attached as memory: the user may have unmapped any of it, so it is looked at anew. */
@@ -438,7 +361,7 @@ stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
 	st->base = seg->base;
 	st->backend = (int)seg->address.backend;
 	if (seg->shmid >= 0)
-		return stat_attached_sysv(st, seg);
+		return shmqi_stat_attached_sysv(st, seg);
 	spare = shmqi_seg_spare(seg);
 	if (seg->queue || seg->g.kind == SHMQ_SEGMENT) {
 		fill_header(st, &seg->header, &seg->g);

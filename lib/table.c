@@ -33,7 +33,6 @@ static void
 set_up(void)
 {
 	table = cds_lfht_new(BUCKETS, BUCKETS, BUCKETS, 0, NULL);
-	shmqi_seg_fork_setup();
 }
 
 static unsigned

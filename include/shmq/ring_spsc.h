@@ -116,7 +116,8 @@ shmq_spsc_refresh(struct shmq_spsc *ring)
 	/* RECYCLE, acquire: the consumer is done with every slot before this head. */
 	uint64_t head = shmq_load_acquire_u64(ring->shared_head);
 
-	if (head - ring->seen > ring->tail - ring->seen)
+	/* Not behind what we saw, not beyond our tail, and never a lap behind it (I1). */
+	if (head - ring->seen > ring->tail - ring->seen || ring->tail - head > ring->capacity)
 		return -EBADMSG;
 	ring->seen = head;
 	if (!shmq_spsc_looks_full(ring))

@@ -514,8 +514,8 @@ int shmq_gc(int dry_run, void (*each)(const char *what, int err, void *arg), voi
 int shmq_memlock(size_t bytes, struct shmq_memlock *out);
 
 /**
- * Return the bytes of memory a queue with these options takes (NULL: the defaults), or
- * -EINVAL/-ENOTSUP as shmq_create(). Wait-free.
+ * Return the bytes of memory that an attach of a queue with these options takes, its handle
+ * included (NULL: the defaults), or -EINVAL or -ENOTSUP as shmq_create(). Wait-free.
  */
 ssize_t shmq_footprint(const struct shmq_opts *opts);
 
@@ -610,7 +610,8 @@ int shmq_qstat(const struct shmq *q, struct shmq_stat *st);
  *   -ETIMEDOUT  full for timeout_ns
  *   -EINTR      a signal handler ran while waiting; nothing was sent
  *   -EMSGSIZE   longer than msg_max; nothing was sent
- *   -EIDRM      the queue was removed
+ *   -EIDRM      the queue was removed, by shmq_remove(); a plain unlink or ipcrm is noticed by
+ *               who waits
  *   -EPIPE      with SHMQ_HANGUP: there was a consumer, and there is none any more
  *   -EBUSY      a reservation is open: commit or abort it first
  *   -EBADMSG    shared memory breaks an invariant: this handle refuses further work; detach it

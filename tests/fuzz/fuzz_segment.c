@@ -431,7 +431,7 @@ begin(struct scene *s)
 		.capacity = capacity[shape / 6 % 4],
 		.participants = 1 + shape / 24 % 4,
 	};
-	s->bytes = (size_t)shmq_footprint(&s->opts);
+	s->bytes = (size_t)shmq_footprint(&s->opts) - 4096; /* less the page of a handle */
 	s->fd = shmq_create("memfd:fuzz", &s->opts);
 	must(s->fd >= 0);
 	snprintf(s->address, sizeof(s->address), "fd:%d", s->fd);

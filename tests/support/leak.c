@@ -14,12 +14,19 @@ extern void __asan_init(void) __attribute__((weak));
 extern void __tsan_init(void) __attribute__((weak));
 
 bool
+leak_thread_sanitizer(void)
+{
+	void (*const volatile tsan)(void) = __tsan_init;
+
+	return tsan;
+}
+
+bool
 leak_sanitizer(void)
 {
 	void (*const volatile asan)(void) = __asan_init;
-	void (*const volatile tsan)(void) = __tsan_init;
 
-	return asan || tsan;
+	return asan || leak_thread_sanitizer();
 }
 
 static unsigned

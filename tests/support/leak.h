@@ -21,5 +21,7 @@ void leak_none_since(struct leak_count before);
 
 /* Whether this is a build with AddressSanitizer or ThreadSanitizer. */
 bool leak_sanitizer(void);
+/* Whether it is one with ThreadSanitizer. */
+bool leak_thread_sanitizer(void);
 
 #endif
