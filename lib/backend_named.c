@@ -35,7 +35,7 @@ named_page_size(const struct shmqi_address *a, size_t wanted, size_t *out)
 	return wanted && wanted != *out ? -ENOTSUP : 0;
 }
 
-/* For file systems without O_TMPFILE: a hidden name, which gc clears if we die. */
+/* For file systems without O_TMPFILE: a hidden name, which is left behind if we are killed. */
 static int
 create_hidden(const char *directory, char hidden[PATH_MAX])
 {

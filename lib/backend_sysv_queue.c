@@ -24,6 +24,8 @@
 #define SIDE_DIRECTORY "/dev/shm"
 #define SIDE_NEW ".shmq-new-"
 
+#define SIDE_MAGIC UINT64_C(0x65646973716d6873) /* "shmqside" */
+
 /* What a side file says: of which segment its creator was about to make it. */
 struct record {
 	uint64_t magic;
@@ -122,7 +124,7 @@ read_side(const char *path, struct side *side)
 		return false;
 	ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	       pread(fd, &side->record, sizeof(side->record), 0) == sizeof(side->record) &&
-	       side->record.magic == FORMAT_MAGIC && side->record.ipc_namespace == ipc_namespace();
+	       side->record.magic == SIDE_MAGIC && side->record.ipc_namespace == ipc_namespace();
 	side->uid = st.st_uid;
 	side->creating =
 		shmqi_os_lock_holder(fd, FORMAT_LOCK_CREATION, FORMAT_LOCK_CREATION, &lock) != 0;
@@ -242,6 +244,14 @@ shmqi_side_find(int shmid, char out[SIDE_ROOM])
 }
 
 bool
+shmqi_sysv_complete(int shmid)
+{
+	struct format_header header;
+
+	return peek(shmid, &header) && header.magic == FORMAT_MAGIC;
+}
+
+bool
 shmqi_sysv_half_made(int shmid)
 {
 	struct format_header header;
@@ -257,8 +267,8 @@ shmqi_sysv_half_made(int shmid)
 static int
 announce(char path[SIDE_ROOM], const struct shmqi_address *a, uint64_t bytes)
 {
-	struct record record = {FORMAT_MAGIC, bytes,	shmqi_os_wall_s(),
-				a->key,	      getpid(), ipc_namespace()};
+	struct record record = {SIDE_MAGIC, bytes,    shmqi_os_wall_s(),
+				a->key,	    getpid(), ipc_namespace()};
 	int fd = open(SIDE_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	uint64_t nonce;
 	int err;
@@ -346,8 +356,8 @@ create_once(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_
 	return err < 0 ? err : id;
 }
 
-static int
-create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
+int
+shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
 	int id = create_once(a, g, mode), old;
 
@@ -357,19 +367,6 @@ create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mod
 	if (old < 0 || !shmqi_sysv_half_made(old) || shmctl(old, IPC_RMID, NULL) != 0)
 		return -EEXIST;
 	return create_once(a, g, mode);
-}
-
-/* No fork may copy the descriptor that says that we are at work. */
-int
-shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
-{
-	int id;
-
-	shmqi_seg_fork_setup();
-	pthread_mutex_lock(&shmqi_seg_mutex);
-	id = create(a, g, mode);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
-	return id;
 }
 
 /* Clearing -------------------- */

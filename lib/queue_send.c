@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The producer's calls. Each has a fast way that is shmq_hot_send() and a slow one in a function of
- * its own. */
+/* The producer's calls. The fast way calls nothing; the slow one is a function of its own. */
 #include "queue.h"
 
 #include <errno.h>

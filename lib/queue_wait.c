@@ -42,8 +42,8 @@ object_unlinked(struct shmq *q)
 bool
 shmqi_queue_removed(struct shmq *q, bool probe)
 {
-	/* Relaxed: a flag that stays up. */
-	if (shmq_load_relaxed_u32(q->hot.removed))
+	/* REMOVED, acquire: a look at the ring that follows sees what was sent before the mark. */
+	if (shmq_load_acquire_u32(q->hot.removed))
 		return true;
 	return probe && object_unlinked(q);
 }
@@ -68,7 +68,7 @@ shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe, uint64_t *ge
 
 /*
  * Who finds the queue removed, or its producer gone, looks once more: what was published before
- * that is there now (ROLE), and is to be received first.
+ * that is there now (REMOVED, ROLE), and is to be received first.
  */
 int
 shmqi_queue_recv_nothing(struct shmq *q, bool probe)

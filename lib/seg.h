@@ -93,6 +93,8 @@ int shmqi_side_find(int shmid, char out[SIDE_ROOM]);
 enum shmqi_side_state { SIDE_NONE, SIDE_CREATING, SIDE_DEAD };
 enum shmqi_side_state shmqi_side_state(int shmid);
 int shmqi_side_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg);
+/* Whether segment `shmid` is a complete queue. */
+bool shmqi_sysv_complete(int shmid);
 /* Whether segment `shmid` is a queue that its creator, now dead, has not completed. */
 bool shmqi_sysv_half_made(int shmid);
 

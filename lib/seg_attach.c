@@ -28,30 +28,34 @@ open_again(struct shmqi_object *o, const struct shmq_seg *seg)
 }
 
 static int
-spare_of(struct shmq_seg *seg)
+spare_again(struct shmq_seg *seg)
 {
 	struct shmqi_object o;
+	int spare = -1;
 
-	if (shmqi_os_fd_is(seg->spare, seg->inode) || (seg->shmid >= 0 && !seg->queue))
-		return seg->spare;
-	seg->spare = -1; /* the program closed it, or it is another file's number now */
 	if (open_again(&o, seg) != 0)
 		return -1;
 	if (shmqi_inode_same(o.inode, seg->inode)) {
-		seg->spare = o.spare;
+		spare = o.spare;
 		o.spare = -1;
 	}
 	shmqi_object_close(&o);
-	return seg->spare;
+	return spare;
 }
 
+/* No lock on the way of those who wait, unless the program has closed the descriptor. */
 int
 shmqi_seg_spare(struct shmq_seg *seg)
 {
-	int spare;
+	/* Relaxed: written below only, by whoever finds it unusable. */
+	int spare = (int)shmq_load_relaxed_u32((const uint32_t *)&seg->spare);
 
+	if (shmqi_os_fd_is(spare, seg->inode) || (seg->shmid >= 0 && !seg->queue))
+		return spare;
 	pthread_mutex_lock(&shmqi_seg_mutex);
-	spare = spare_of(seg);
+	if (!shmqi_os_fd_is(seg->spare, seg->inode))
+		shmq_store_relaxed_u32((uint32_t *)&seg->spare, (uint32_t)spare_again(seg));
+	spare = seg->spare;
 	pthread_mutex_unlock(&shmqi_seg_mutex);
 	return spare;
 }
@@ -174,6 +178,7 @@ read_metadata(struct shmq_seg *seg, const struct shmqi_object *o)
 	if (seg->g.page_size != o->page_size)
 		return -EBADMSG;
 	now = seg->g.segsz;
+	seg->file_offset = 0;
 	if (seg->g.kind == SHMQ_SEGMENT) { /* a resize may have grown it since */
 		seg->file_offset = seg->g.data_offset;
 		now = format_lifecycle(meta)->segsz;
@@ -187,6 +192,9 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmq
 {
 	int err = read_metadata(seg, o);
 
+	/* SHM_REMAP replaces what is there: what can be refused is refused before. */
+	if (err == 0 && (how->flags & SHMQ_LOCK))
+		err = shmq_memlock(seg->mapped_bytes, NULL);
 	if (err == 0)
 		err = shmqi_seg_map_data(seg, how);
 	if (err == 0)

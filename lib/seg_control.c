@@ -223,8 +223,8 @@ shmq_set(const char *addr, const struct shmq_perm *perm)
 static void
 mark(void *object, const struct shmqi_geometry *g)
 {
-	/* Relaxed: nothing is carried but the word itself. */
-	shmq_store_relaxed_u32(&format_lifecycle(object)->removed, 1);
+	/* REMOVED, release: who sees the mark sees what was sent before. */
+	shmq_store_release_u32(&format_lifecycle(object)->removed, 1);
 	if (g->kind >= 0)
 		shmqi_queue_wake_everybody(object, g);
 }
@@ -284,7 +284,7 @@ remove_sysv(const struct shmqi_address *a)
 
 	if (id < 0)
 		return id;
-	if (shmqi_side_state(id) == SIDE_CREATING)
+	if (shmqi_side_state(id) == SIDE_CREATING && !shmqi_sysv_complete(id))
 		return -ENOENT; /* not complete is not there */
 	side = shmqi_side_find(id, path) == 1;
 	object = side && shmctl(id, IPC_STAT, &ds) == 0 &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where and how the user's memory is mapped, populated and locked; and who has to make way for it. */
+/* Where and how the user's memory is mapped, populated and locked, and who makes way for it. */
 #include "seg.h"
 #include "table.h"
 

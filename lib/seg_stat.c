@@ -127,8 +127,10 @@ resident_of_file(int fd, uint64_t offset, uint64_t bytes, size_t page_size)
 	if (!may_ask_resident(fd))
 		return -1;
 	/* Huge pages stay, and mincore() tells of mapped ones only; a walk over more would last. */
-	if ((page_size != shmqi_os_page_size() || bytes > WALK_MAX) && fstat(fd, &st) == 0)
-		return (int64_t)st.st_blocks * 512 - (int64_t)offset;
+	if ((page_size != shmqi_os_page_size() || bytes > WALK_MAX) && fstat(fd, &st) == 0) {
+		resident = (int64_t)st.st_blocks * 512 - (int64_t)offset;
+		return resident > 0 ? resident : 0;
+	}
 	all = mmap(NULL, (size_t)bytes, PROT_NONE, MAP_SHARED, fd, (off_t)offset);
 	if (all == MAP_FAILED)
 		return -1;
