@@ -86,6 +86,17 @@ recv_long(struct shmq *q, void *buf, const struct shmq_slot *slot, size_t len)
 	return recv_found(q, buf, slot, len);
 }
 
+/* Nothing is there. */
+static __attribute__((noinline)) ssize_t
+recv_empty(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
+{
+	/* Relaxed: a flag that stays up; recv_slowly() looks again before it believes it. */
+	if (timeout_ns != 0 || shmq_load_relaxed_u32(q->hot.removed))
+		return recv_slowly(q, buf, size, timeout_ns);
+	shmq_spsc_back_off(&q->hot.ring);
+	return -EAGAIN;
+}
+
 /* Whatever the fast way cannot do, recv_slowly() does from the start. */
 ssize_t
 shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
@@ -93,14 +104,12 @@ shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 	struct shmq_slot *slot = NULL;
 	int64_t len;
 
-	if (unlikely(!q || !FAST(q) || timeout_ns < SHMQ_FOREVER || (!buf && size)))
+	/* No room may be NULL, for messages of no bytes: that, too, is for the slow way. */
+	if (unlikely(!q || !buf || !FAST(q) || timeout_ns < SHMQ_FOREVER))
 		return recv_slowly(q, buf, size, timeout_ns);
 	len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head, &slot);
-	/* Relaxed: a flag that stays up. */
-	if (unlikely(len == -EAGAIN && timeout_ns == 0 && !shmq_load_relaxed_u32(q->hot.removed))) {
-		shmq_spsc_back_off(&q->hot.ring);
-		return -EAGAIN;
-	}
+	if (unlikely(len == -EAGAIN))
+		return recv_empty(q, buf, size, timeout_ns);
 	if (unlikely(len < 0 || (uint64_t)len > size))
 		return recv_slowly(q, buf, size, timeout_ns);
 	if ((size_t)len - SHMQ_COPY_SHORT > SHMQ_COPY_LONG - SHMQ_COPY_SHORT)

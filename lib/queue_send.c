@@ -95,7 +95,8 @@ send_long(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 int
 shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 {
-	if (unlikely(!q || !FAST(q) || timeout_ns < SHMQ_FOREVER || (!msg && len)))
+	/* A message of no bytes may be NULL: that, too, is for the slow way. */
+	if (unlikely(!q || !msg || !FAST(q) || timeout_ns < SHMQ_FOREVER))
 		return send_slowly(q, msg, len, timeout_ns);
 	if (len - SHMQ_COPY_SHORT > SHMQ_COPY_LONG - SHMQ_COPY_SHORT)
 		return send_long(q, msg, len, timeout_ns);
