@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-#define ROUNDS 10
+#define ROUNDS 20
 #define OWNER_BITS 16
 #define OWNER_MASK UINT64_C(0xffff)
 #define ROLES_MASK UINT64_C(0xffff)
@@ -93,7 +93,8 @@ shmqi_peer_join(struct shmq_seg *seg, int fd, void *arg)
 			join->index = i;
 			return 0;
 		}
-		sched_yield(); /* a recoverer's look at a dead one's byte is short */
+		/* Entries are full of the living, or others look at dead ones, which is short. */
+		sched_yield();
 	}
 	return -ENOSPC;
 }

@@ -30,7 +30,8 @@ pthread_mutex_t shmqi_seg_mutex;
 
 #define NEWCOMERS 2
 #define ENTRIES 2
-#define ROLE_REOPENED 8
+#define ROLE_REOPENED NEWCOMERS
+#define DESCRIPTIONS (2 * NEWCOMERS)
 #define NOBODY (-1)
 
 struct role_memory {
@@ -44,21 +45,20 @@ static struct shmq_seg role_segs[NEWCOMERS];
 
 static pthread_mutex_t role_table = PTHREAD_MUTEX_INITIALIZER;
 static int role_writer[ENTRIES];
-static int role_reader[ENTRIES][NEWCOMERS];
+static int role_reader[ENTRIES][DESCRIPTIONS];
 
+/* As fcntl(): a lock of one's own is converted in place, and dropped by F_UNLCK. */
 static int
 role_lock(unsigned byte, short type, int who)
 {
-	if (role_writer[byte] != NOBODY)
+	if (role_writer[byte] != NOBODY && role_writer[byte] != who)
 		return -EAGAIN;
-	if (type == F_RDLCK) {
-		role_reader[byte][who - ROLE_REOPENED] = 1;
-		return 0;
-	}
-	for (unsigned i = 0; i < NEWCOMERS; i++)
-		if (role_reader[byte][i])
-			return -EAGAIN;
-	role_writer[byte] = who;
+	if (type == F_WRLCK)
+		for (int i = 0; i < DESCRIPTIONS; i++)
+			if (i != who && role_reader[byte][i])
+				return -EAGAIN;
+	role_reader[byte][who] = type == F_RDLCK;
+	role_writer[byte] = type == F_WRLCK ? who : NOBODY;
 	return 0;
 }
 
@@ -78,7 +78,7 @@ role_close(int fd)
 {
 	pthread_mutex_lock(&role_table);
 	for (unsigned i = 0; i < ENTRIES; i++)
-		role_reader[i][fd - ROLE_REOPENED] = 0;
+		role_reader[i][fd] = 0;
 	pthread_mutex_unlock(&role_table);
 	return 0;
 }
@@ -117,7 +117,7 @@ role_reset(void)
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		role_memory.entries[i].state = 0;
 		role_writer[i] = NOBODY;
-		for (unsigned j = 0; j < NEWCOMERS; j++)
+		for (unsigned j = 0; j < DESCRIPTIONS; j++)
 			role_reader[i][j] = 0;
 	}
 	for (int i = 0; i < NEWCOMERS; i++) {
