@@ -68,22 +68,19 @@ open_as_owner(struct control *c)
 	return err;
 }
 
+/* Writable if that can be had in any way. */
 static int
 open_for_control(struct control *c)
 {
 	int err = c->backend->open(&c->o, &c->a, OPEN_ANY);
 
-	if (err == -EACCES || (err == 0 && !c->o.writable)) {
-		struct shmqi_object o = c->o;
-		int again = open_as_owner(c);
-
-		if (again == 0 && err == 0)
-			shmqi_object_close(&o);
-		if (again && err == 0)
-			c->o = o;
-		err = err == 0 ? 0 : again;
-	}
-	return err;
+	if ((err == 0 && c->o.writable) || (err && err != -EACCES))
+		return err;
+	if (err == 0)
+		shmqi_object_close(&c->o);
+	if (open_as_owner(c) == 0)
+		return 0;
+	return c->backend->open(&c->o, &c->a, OPEN_ANY);
 }
 
 static int
@@ -270,42 +267,45 @@ remove_mmap(struct control *c)
 	return err;
 }
 
+/* The memory of a sysv: queue that we may remove, to be marked; NULL: it is none, or we may not. */
+static void *
+attach_to_mark(int id, struct shmid_ds *ds, char side[SIDE_ROOM])
+{
+	void *object;
+
+	if (shmqi_side_find(id, side) != 1 || shmctl(id, IPC_STAT, ds) != 0)
+		return NULL;
+	if (!shmqi_os_may_control(ds->shm_perm.uid, ds->shm_perm.cuid))
+		return NULL;
+	object = shmat(id, NULL, 0);
+	return object == (void *)-1 ? NULL : object;
+}
+
 /* A queue's participants learn of the removal from its memory; the kernel does the rest. */
 static int
 remove_sysv(const struct shmqi_address *a)
 {
 	struct format_header header;
 	struct shmqi_geometry g;
-	char path[SIDE_ROOM];
 	struct shmid_ds ds;
-	int id = shmqi_sysv_id(a);
+	char side[SIDE_ROOM];
+	int id = shmqi_sysv_id(a), err;
 	void *object;
-	bool side;
 
 	if (id < 0)
 		return id;
 	if (shmqi_side_state(id) == SIDE_CREATING && !shmqi_sysv_complete(id))
 		return -ENOENT; /* not complete is not there */
-	side = shmqi_side_find(id, path) == 1;
-	object = side && shmctl(id, IPC_STAT, &ds) == 0 &&
-				 shmqi_os_may_control(ds.shm_perm.uid, ds.shm_perm.cuid)
-			 ? shmat(id, NULL, 0)
-			 : (void *)-1;
-	if (shmctl(id, IPC_RMID, NULL) != 0) {
-		int err = shmqi_sysv_error(a, id);
-
-		if (object != (void *)-1)
-			shmdt(object);
-		return err;
-	}
-	if (object != (void *)-1) {
+	object = attach_to_mark(id, &ds, side);
+	err = shmctl(id, IPC_RMID, NULL) ? shmqi_sysv_error(a, id) : 0;
+	if (object && err == 0) {
 		if (shmqi_format_check(object, ds.shm_segsz, &header, &g) == 0)
 			mark(object, &g);
-		shmdt(object);
+		unlink(side);
 	}
-	if (side)
-		unlink(path);
-	return 0;
+	if (object)
+		shmdt(object);
+	return err;
 }
 
 int
