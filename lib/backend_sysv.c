@@ -5,11 +5,8 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 /* log2 of the huge page size, where <linux/shm.h> has it; that header and <sys/shm.h> exclude each
  * other. */

@@ -31,15 +31,16 @@ evict(uint64_t *holder, uint64_t seen, uint64_t next)
 	return shmq_cas_acq_rel_u64(holder, &seen, next) ? 0 : -EAGAIN;
 }
 
-/* We hold the write lock of entry `index`: what its word still owns belongs to nobody. */
+/* What `index` owns belongs to nobody: it is ours to give, or nobody lives there, and we hold the
+ * lock that proves it. `back`: how many of its claims are to be as if they had not been. */
 static void
-sweep(uint64_t *holder, unsigned index)
+let_go(uint64_t *holder, unsigned index, uint64_t back)
 {
 	/* ROLE, acquire: compared and swapped below. */
 	uint64_t word = shmq_load_acquire_u64(holder);
 
 	if ((word & OWNER_MASK) == index + 1)
-		(void)evict(holder, word, word_of(word >> OWNER_BITS, 0));
+		(void)evict(holder, word, word_of((word >> OWNER_BITS) - back, 0));
 }
 
 static void
@@ -68,8 +69,8 @@ take_entry(struct shmq_seg *seg, int fd, unsigned index)
 
 	if (err)
 		return err;
-	sweep(&control->producer.holder, index);
-	sweep(&control->consumer.holder, index);
+	let_go(&control->producer.holder, index, 0);
+	let_go(&control->consumer.holder, index, 0);
 	err = shmqi_os_lock_byte(fd, F_WRLCK, index);
 	if (err)
 		(void)shmqi_os_lock_byte(fd, F_UNLCK, index);
@@ -164,18 +165,13 @@ shmqi_role_claim(uint64_t *holder, struct shmq_seg *seg, unsigned index)
 void
 shmqi_role_undo(uint64_t *holder, unsigned index)
 {
-	/* ROLE, acquire: compared and swapped below. */
-	uint64_t word = shmq_load_acquire_u64(holder);
-
-	if ((word & OWNER_MASK) == index + 1)
-		(void)evict(holder, word, word_of((word >> OWNER_BITS) - 1, 0));
+	let_go(holder, index, 1);
 }
 
 void
 shmqi_role_give_back(uint64_t *holder, unsigned index)
 {
-	/* Our own role: nobody else changes it while we live. */
-	sweep(holder, index);
+	let_go(holder, index, 0);
 }
 
 unsigned

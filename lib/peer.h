@@ -16,9 +16,9 @@
  *       swept yet
  *   P3  holder.generation grows with each claim, so a CAS with an old word fails
  *
- * Proof of death of i is a read lock on it
- * (a recoverer; granted only when no writer holds it, to many at once). Both then read the word
- * again and change it by CAS, so a recoverer may die or stop anywhere.
+ * Proof of death of i is a read lock on byte i, which is granted only when no writer holds it, to
+ * many at once: to newcomers before they take the entry, and to recoverers. Each then reads the
+ * word again and changes it by CAS, so it may die or stop anywhere.
  *
  * Edge
  *   ROLE    CAS of holder that gives a role up, or takes it from a dead one -> CAS or load of
@@ -33,8 +33,7 @@
 
 #define PEER_NONE 0xffffu
 
-/* Take an entry and its byte, as shmqi_attach_how.take; `arg` is the unsigned index, result and in:
- * the roles in SHMQ_* bits. */
+/* Take an entry and its byte, as shmqi_attach_how.take; `arg`: the roles wanted, and the result. */
 struct shmqi_join {
 	unsigned roles;
 	unsigned index;

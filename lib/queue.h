@@ -49,10 +49,10 @@ bool shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe, uint64_
 bool shmqi_queue_removed(struct shmq *q, bool probe);
 
 /* The receiver's answer when nothing is there: -EAGAIN, -EIDRM or -EPIPE. */
-int shmqi_queue_recv_nothing(struct shmq *q, bool probe);
+int shmqi_queue_recv_nothing(struct shmq *q, bool waiting);
 
 /* The sender's answer when there is no room: -EAGAIN, -EIDRM or -EPIPE. */
-int shmqi_queue_send_nothing(struct shmq *q, bool probe);
+int shmqi_queue_send_nothing(struct shmq *q, bool waiting);
 
 /*
  * Wait for room, or for a message. `timeout_ns` != 0; *deadline is 0 at first, and kept from wait

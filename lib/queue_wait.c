@@ -66,18 +66,25 @@ shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe, uint64_t *ge
 	return *generation != (producer ? q->producers_known : q->consumers_known);
 }
 
+/* Whether to ask the kernel, too: who waits does; who polls, now and then, for a hang-up only. */
+static bool
+time_to_probe(struct shmq *q, bool waiting)
+{
+	return waiting || ((q->roles & SHMQ_HANGUP) && ++q->polls % POLLS_PER_PROBE == 0);
+}
+
 /*
  * Who finds the queue removed, or its producer gone, looks once more: what was published before
  * that is there now (REMOVED, ROLE), and is to be received first.
  */
 int
-shmqi_queue_recv_nothing(struct shmq *q, bool probe)
+shmqi_queue_recv_nothing(struct shmq *q, bool waiting)
 {
+	bool probe = time_to_probe(q, waiting);
 	uint64_t ended = 0;
 	int err = -EAGAIN;
 
-	probe = probe || ++q->polls % POLLS_PER_PROBE == 0;
-	if (shmqi_queue_removed(q, probe && (q->roles & SHMQ_HANGUP)))
+	if (shmqi_queue_removed(q, probe))
 		err = -EIDRM;
 	else if (shmqi_queue_hung_up(q, SHMQ_PRODUCER, probe, &ended))
 		err = -EPIPE;
@@ -93,10 +100,11 @@ shmqi_queue_recv_nothing(struct shmq *q, bool probe)
 }
 
 int
-shmqi_queue_send_nothing(struct shmq *q, bool probe)
+shmqi_queue_send_nothing(struct shmq *q, bool waiting)
 {
-	probe = probe || ++q->polls % POLLS_PER_PROBE == 0;
-	if (shmqi_queue_removed(q, probe && (q->roles & SHMQ_HANGUP)))
+	bool probe = time_to_probe(q, waiting);
+
+	if (shmqi_queue_removed(q, probe))
 		return -EIDRM;
 	return shmqi_queue_hung_up(q, SHMQ_CONSUMER, probe, NULL) ? -EPIPE : -EAGAIN;
 }
@@ -116,20 +124,15 @@ room_ready(void *arg)
 static int
 no_message_to_come(void *arg)
 {
-	struct shmq *q = arg;
-	int err;
+	int err = shmqi_queue_recv_nothing(arg, true);
 
-	if (shmqi_queue_removed(q, true))
-		return message_ready(q) ? 0 : -EIDRM;
-	err = shmqi_queue_recv_nothing(q, true);
 	return err == -EAGAIN ? 0 : err;
 }
 
 static int
 no_room_to_come(void *arg)
 {
-	struct shmq *q = arg;
-	int err = shmqi_queue_removed(q, true) ? -EIDRM : shmqi_queue_send_nothing(q, true);
+	int err = shmqi_queue_send_nothing(arg, true);
 
 	return err == -EAGAIN ? 0 : err;
 }

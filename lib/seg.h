@@ -86,7 +86,7 @@ int shmqi_sysv_open(struct shmqi_object *o, const struct shmqi_address *a,
 int shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g,
 			    mode_t mode);
 int shmqi_side_open(struct shmqi_object *o, const struct format_header *header);
-/* The path of the side file of segment `shmid`: 1 found (and *out), 0 there is none, -errno. */
+/* The path of the side file of segment `shmid`: 1 found (and *out), 0 there is none. */
 #define SIDE_ROOM 80
 int shmqi_side_find(int shmid, char out[SIDE_ROOM]);
 /* What the side files say of a segment that has no header. */
@@ -106,8 +106,8 @@ int64_t shmqi_lock_count(int fd);
  * told. */
 int shmqi_lock_dead(int fd, unsigned index);
 
-/* One attach of this process. Fields after `base` do not change while it is attached, but for the
- * resize of a raw segment. */
+/* One attach of this process. What changes while it is attached (the range, by a resize; locks; the
+ * spare descriptor) changes under shmqi_seg_mutex. */
 struct shmq_seg {
 	const struct shmqi_backend *backend;
 	struct shmqi_address address;
@@ -157,7 +157,8 @@ bool shmqi_seg_over_queue(const void *at, size_t bytes);
 void shmqi_seg_displace(struct shmq_seg *seg);
 /* Note an attach (dtime: a detach) in the lifecycle page. */
 void shmqi_seg_touch(struct shmq_seg *seg, bool detach);
-/* Unmap and free; by_address: -EINVAL and no change when nothing of it is left. */
+/* Unmap and free. -EINVAL and no change when mremap() has moved it away, or, by_address, when
+ * nothing of it is left there. */
 int shmqi_seg_release(struct shmq_seg *seg, bool by_address);
 /* A usable description without locks, opened again by name if the program has closed ours; -1: none
  * to be had. */
@@ -181,13 +182,12 @@ int shmqi_unlink_marked(const struct shmqi_object *o, const struct shmqi_address
 /* Finish the removal of what `a` names, if it is marked; 1: the address is free now. */
 int shmqi_finish_removal(const struct shmqi_address *a);
 
-/* Wake who sleeps in a removed queue. Defined by the queue layer: the one question, with the next,
- * that is asked upwards. */
+/* Wake who sleeps in a removed queue. Defined by the queue layer, as is shmqi_queue_stat(): the two
+ * questions that are asked upwards. */
 void shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g);
 
 /* seg_stat.c: size-first structs, and stat */
 int shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user);
-void shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work);
 void shmqi_stat_attach(struct shmq_stat *st, struct shmq_seg *seg);
 int64_t shmqi_stat_lock_needed(const struct shmqi_geometry *g);
 void shmqi_stat_fill_sysv(struct shmq_stat *st, int id, const struct shmid_ds *ds);

@@ -33,12 +33,6 @@ shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user)
 	return 0;
 }
 
-void
-shmqi_stat_end(struct shmq_stat *user, const struct shmq_stat *work)
-{
-	*user = *work;
-}
-
 /* The user's memory; of a queue all, and the page that the handle lies in. */
 int64_t
 shmqi_stat_lock_needed(const struct shmqi_geometry *g)
@@ -307,7 +301,7 @@ shmq_stat(const char *addr, struct shmq_stat *st)
 	if (err == 0)
 		err = shmqi_stat_address(&work, &a);
 	if (err == 0)
-		shmqi_stat_end(st, &work);
+		*st = work;
 	return err;
 }
 
@@ -388,6 +382,6 @@ shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st)
 	if (err == 0)
 		err = stat_attached(&work, (struct shmq_seg *)(uintptr_t)seg);
 	if (err == 0)
-		shmqi_stat_end(st, &work);
+		*st = work;
 	return err;
 }
