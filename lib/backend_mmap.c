@@ -126,6 +126,7 @@ fill(void *object, const struct shmqi_geometry *g, uint32_t key)
 	struct format_lifecycle *life = format_lifecycle(object);
 
 	shmqi_format_init(header, g);
+	shmqi_format_fill(object, g);
 	shmqi_format_sign(header, key);
 	life->lock = g->flags & SHMQ_LOCK ? 1 : 0;
 	life->ctime_s = (uint64_t)header->created_s;
@@ -136,7 +137,7 @@ fill(void *object, const struct shmqi_geometry *g, uint32_t key)
 int
 shmqi_mmap_build(int fd, const struct shmqi_geometry *g, uint32_t key)
 {
-	bool whole = g->flags & (SHMQ_LOCK | SHMQ_POPULATE);
+	bool whole = (g->flags & (SHMQ_LOCK | SHMQ_POPULATE)) || g->kind == SHMQ_MPMC;
 	size_t bytes = whole ? (size_t)g->total_bytes
 			     : shmqi_format_meta_bytes((size_t)g->page_size);
 	bool huge = g->page_size != shmqi_os_page_size();

@@ -203,6 +203,10 @@ map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi
 	uint64_t magic;
 	int err;
 
+	if (base == (void *)-1 && errno == EACCES && how->reader) {
+		o->writable = false;
+		base = shmat(o->shmid, NULL, SHM_RDONLY);
+	}
 	if (base == (void *)-1)
 		return errno == EINVAL || errno == EIDRM ? -ESTALE : shmqi_os_map_error(errno);
 	seg->shmid = o->shmid;
@@ -255,10 +259,16 @@ static int
 attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
 	struct shmqi_object o;
-	int err = shmqi_sysv_open(&o, &seg->address, how->observer ? OPEN_READ : OPEN_WRITE);
+	bool readable = how->observer || how->reader;
+	int err = shmqi_sysv_open(&o, &seg->address, readable ? OPEN_READ : OPEN_WRITE);
 
+	if (err)
+		return err;
+	o.writable = !how->observer;
+	err = map_queue(seg, how, &o);
 	if (err == 0)
-		err = map_queue(seg, how, &o);
+		err = shmqi_seg_choose_access(seg, how, o.writable);
+	o.writable = seg->writable;
 	if (err == 0)
 		err = shmqi_side_open(&o, &seg->header);
 	if (err == -EXDEV && being_removed(o.shmid))
@@ -267,8 +277,6 @@ attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 		return err;
 	seg->inode = o.inode;
 	seg->spare = o.spare;
-	seg->writable = !how->observer;
-	seg->read_only = how->observer;
 	o.spare = -1;
 	err = keep(seg, how, &o);
 	shmqi_object_close(&o);

@@ -296,6 +296,7 @@ fill_queue(void *object, const struct shmqi_geometry *g, int fd, const struct sh
 	if (fstat(fd, &st) != 0)
 		return -errno;
 	shmqi_format_init(header, g);
+	shmqi_format_fill(object, g);
 	shmqi_format_sign(header, (uint32_t)a->key);
 	header->side_dev = st.st_dev;
 	header->side_ino = st.st_ino;

@@ -45,31 +45,100 @@ shmqi_format_plan_raw(struct shmqi_geometry *g, uint64_t segsz, size_t page_size
 /* Small slots are powers of two of at least 16 bytes, so that none straddles a cache line; larger
  * ones whole lines. */
 static uint64_t
-slot_bytes(uint64_t msg_max)
+slot_bytes(uint64_t words, uint64_t msg_max)
 {
-	uint64_t bytes = FORMAT_SLOT_WORD + (msg_max < 8 ? 8 : msg_max);
+	uint64_t bytes = words + (msg_max < 8 ? 8 : msg_max);
 
 	return bytes <= 64 ? power_of_two(bytes) : round_up(bytes, 64);
+}
+
+/* The smallest ones of MPMC are better dense: fewer lines to fight over (docs/design.md). */
+static uint64_t
+mpmc_slot_bytes(uint64_t msg_max)
+{
+	return msg_max <= 8 ? 3 * FORMAT_SLOT_WORD : slot_bytes(2 * FORMAT_SLOT_WORD, msg_max);
+}
+
+bool
+shmqi_format_read_only(const struct shmqi_geometry *g)
+{
+	return g->kind == SHMQ_LATEST || (g->kind == SHMQ_BROADCAST && (g->flags & SHMQ_LOSSY));
+}
+
+/* Whether this kind has these flags and limits. */
+static int
+check_kind(const struct shmqi_geometry *g)
+{
+	bool broadcast = g->kind == SHMQ_BROADCAST, lossy = g->flags & SHMQ_LOSSY;
+	bool redeliver = g->flags & SHMQ_REDELIVER, records = g->flags & SHMQ_RECORDS;
+
+	if ((lossy && !broadcast) || (redeliver && g->kind != SHMQ_MPMC))
+		return -ENOTSUP;
+	if (records && g->kind != SHMQ_SPSC && g->kind != SHMQ_MPSC && !broadcast)
+		return -ENOTSUP;
+	if ((g->max_deliveries && !redeliver) || (g->slow_limit && (!broadcast || lossy)))
+		return -ENOTSUP;
+	return 0;
+}
+
+static int
+check_ranges(const struct shmqi_geometry *g)
+{
+	if (g->msg_max > SHMQ_MSG_MAX || g->capacity < 1 || g->capacity > SHMQ_CAPACITY_MAX)
+		return -EINVAL;
+	if (g->participants < 1 || g->participants > SHMQ_PARTICIPANTS_MAX)
+		return -EINVAL;
+	if (g->slow_limit > g->capacity || g->max_deliveries > SHMQ_DELIVERIES_MAX)
+		return -EINVAL;
+	return g->kind == SHMQ_LATEST && g->capacity < 2 ? -EINVAL : 0;
+}
+
+/* One ring: slots, or records packed into lane_bytes. */
+static int
+plan_ring(struct shmqi_geometry *g)
+{
+	bool lossy = shmqi_format_read_only(g), mpmc = g->kind == SHMQ_MPMC;
+	uint64_t words = lossy ? 2 * FORMAT_SLOT_WORD : FORMAT_SLOT_WORD;
+	uint64_t slack = lossy ? FORMAT_LOSSY_SLACK : 0;
+
+	if (g->flags & SHMQ_RECORDS) {
+		if (g->capacity < format_record_cost(g->msg_max))
+			return -EINVAL;
+		g->lane_bytes = format_records_bytes(g->capacity + slack, g->msg_max);
+	} else {
+		g->slots = mpmc ? g->capacity : power_of_two(g->capacity);
+		g->slot_bytes = mpmc ? mpmc_slot_bytes(g->msg_max) : slot_bytes(words, g->msg_max);
+		if (g->slots > LIMIT_BYTES / g->slot_bytes)
+			return -EINVAL;
+		g->lane_bytes = g->slots * g->slot_bytes;
+	}
+	g->lane_bytes = round_up(g->lane_bytes, FORMAT_BLOCK);
+	return 0;
 }
 
 int
 shmqi_format_plan_queue(struct shmqi_geometry *g)
 {
-	uint64_t control;
+	bool lanes = g->kind == SHMQ_MPSC ||
+		     (g->kind == SHMQ_BROADCAST && !shmqi_format_read_only(g));
+	uint64_t rings = g->kind == SHMQ_MPSC ? g->participants : 1, end;
+	int err = check_kind(g);
 
-	if (g->msg_max > SHMQ_MSG_MAX || g->capacity < 1 || g->capacity > SHMQ_CAPACITY_MAX)
-		return -EINVAL;
-	if (g->participants < 1 || g->participants > SHMQ_PARTICIPANTS_MAX)
-		return -EINVAL;
-	g->slots = power_of_two(g->capacity);
-	g->slot_bytes = slot_bytes(g->msg_max);
-	if (g->slots > LIMIT_BYTES / g->slot_bytes)
+	if (err == 0)
+		err = check_ranges(g);
+	if (err == 0)
+		err = plan_ring(g);
+	if (err)
+		return err;
+	if (rings > LIMIT_BYTES / g->lane_bytes)
 		return -EINVAL;
 	g->control_offset =
 		2 * FORMAT_PAGE + (uint64_t)g->participants * sizeof(struct format_participant);
-	control = g->control_offset + sizeof(struct format_spsc);
-	g->data_offset = round_up(control, FORMAT_PAGE);
-	g->total_bytes = round_up(g->data_offset + g->slots * g->slot_bytes, g->page_size);
+	end = g->control_offset + sizeof(struct format_control);
+	if (lanes)
+		end += (uint64_t)g->participants * sizeof(struct format_lane);
+	g->data_offset = round_up(end, FORMAT_PAGE);
+	g->total_bytes = round_up(g->data_offset + rings * g->lane_bytes, g->page_size);
 	g->segsz = g->total_bytes;
 	return 0;
 }
@@ -92,6 +161,24 @@ shmqi_format_init(struct format_header *header, const struct shmqi_geometry *g)
 	header->slots = g->slots;
 	header->slot_bytes = g->slot_bytes;
 	header->control_offset = g->control_offset;
+	header->lane_bytes = g->lane_bytes;
+	header->slow_limit = g->slow_limit;
+	header->max_deliveries = g->max_deliveries;
+}
+
+void
+shmqi_format_fill(void *object, const struct shmqi_geometry *g)
+{
+	unsigned char *slots = (unsigned char *)object + g->data_offset;
+
+	if (g->kind != SHMQ_MPMC)
+		return;
+	for (uint64_t i = 0; i < g->slots; i++) {
+		void *slot = slots + i * g->slot_bytes;
+
+		/* Relaxed: nobody else is there yet. */
+		shmq_store_relaxed_u64((uint64_t *)slot, i << FORMAT_TURN_SHIFT);
+	}
 }
 
 /* FNV-1a, 64 bits: to tell damage, not malice. */
@@ -130,6 +217,9 @@ copy_geometry(struct shmqi_geometry *g, const struct format_header *h)
 		.capacity = h->capacity,
 		.slots = h->slots,
 		.slot_bytes = h->slot_bytes,
+		.lane_bytes = h->lane_bytes,
+		.slow_limit = h->slow_limit,
+		.max_deliveries = h->max_deliveries,
 	};
 }
 
@@ -137,7 +227,16 @@ copy_geometry(struct shmqi_geometry *g, const struct format_header *h)
 static bool
 planned(const struct shmqi_geometry *g)
 {
-	struct shmqi_geometry again = *g;
+	struct shmqi_geometry again = {
+		.kind = g->kind,
+		.flags = g->flags,
+		.participants = g->participants,
+		.page_size = g->page_size,
+		.msg_max = g->msg_max,
+		.capacity = g->capacity,
+		.slow_limit = g->slow_limit,
+		.max_deliveries = g->max_deliveries,
+	};
 	int err;
 
 	if (g->page_size < FORMAT_PAGE || g->page_size > (UINT64_C(1) << 30) ||
@@ -168,8 +267,6 @@ shmqi_format_check(const struct format_header *shared, uint64_t object_bytes,
 	if (copy->kind < SHMQ_SEGMENT || copy->kind > SHMQ_LATEST ||
 	    copy->checksum != checksum(copy))
 		return -EBADMSG;
-	if (copy->kind > SHMQ_SPSC)
-		return -EPROTONOSUPPORT;
 	copy_geometry(&read, copy);
 	if (!planned(&read) || read.total_bytes > object_bytes)
 		return -EBADMSG;

@@ -9,7 +9,9 @@
  *   participant  one attach as producer or consumer, an entry in the participant table; its index
  *                is its owner id
  *   position     a message's number since creation, 64 bits, free running
- *   slot         room for one message; slots are a power of two, position & (slots - 1) picks one
+ *   slot         room for one message
+ *   record       a message of a queue with SHMQ_RECORDS, packed behind the one before
+ *   lane         MPSC: the ring of one producer; broadcast: where one reader is
  *
  * An object on an mmap backend, and a queue on sysv:
  *
@@ -17,7 +19,8 @@
  *   4096    lifecycle    words any writer may change, each alone
  *   8192    participants queues only; 128 bytes each
  *   ...     control      queues only; blocks of 128 bytes, one writer each
- *   data    the user's memory or the slots, on a page of the object's page size
+ *   ...     lanes        MPSC and lossless broadcast: 256 bytes for each participant
+ *   data    the user's memory, or the slots or records, on a page of the object's page size
  *
  * A raw sysv: segment has none of this: it is the user's memory only.
  *
@@ -33,11 +36,14 @@
 #include <stdint.h>
 
 #define FORMAT_MAGIC UINT64_C(0x31716d6873a5f00d) /* 0d f0 a5 "shmq1" */
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u
 #define FORMAT_ENDIAN UINT32_C(0x01020304)
 #define FORMAT_PAGE 4096u
 #define FORMAT_BLOCK 128u   /* blocks of different writers are this far apart */
 #define FORMAT_SLOT_WORD 8u /* before the bytes of each slot: {turn:32, length:32} */
+
+/* MPMC slots: the turn is above this bit of the word. */
+#define FORMAT_TURN_SHIFT 16
 
 /* Bits of format_header.features that this version knows; an unknown bit is another format. */
 #define FORMAT_FEATURES 0u
@@ -53,7 +59,7 @@ struct format_header {
 	uint64_t total_bytes;	 /* 48: of the object */
 	uint64_t page_size;	 /* 56 */
 	uint64_t data_offset;	 /* 64 */
-	uint32_t flags;		 /* 72: SHMQ_LOCK, SHMQ_POPULATE, SHMQ_SPARSE as created */
+	uint32_t flags;		 /* 72: SHMQ_LOCK, SHMQ_POPULATE, SHMQ_SPARSE, ... as created */
 	uint32_t participants;	 /* 76: entries */
 	uint64_t msg_max;	 /* 80 */
 	uint64_t capacity;	 /* 88 */
@@ -67,7 +73,11 @@ struct format_header {
 	uint32_t key;		 /* 140: hash of the name; sysv: the key */
 	uint64_t side_dev;	 /* 144: the side file of a sysv: queue */
 	uint64_t side_ino;	 /* 152 */
-	uint64_t checksum;	 /* 160: of the bytes 8..159 */
+	uint64_t lane_bytes;	 /* 160: of one ring; MPSC has `participants` of them */
+	uint64_t slow_limit;	 /* 168: lossless broadcast */
+	uint32_t max_deliveries; /* 176: MPMC with SHMQ_REDELIVER */
+	uint32_t reserved;	 /* 180 */
+	uint64_t checksum;	 /* 184: of the bytes 8..183 */
 };
 
 /* Each word is changed alone, by any process that may write. */
@@ -86,48 +96,102 @@ struct format_lifecycle {
 /* An entry belongs to whoever holds the write lock on its byte; read by anybody, as a diagnosis
  * only. */
 struct format_participant {
-	uint64_t state;	     /* 0: {generation:48, roles:16}; roles 0: free */
+	uint64_t state;	     /* 0: {generation:48, roles:16}; roles 0: none taken */
 	uint64_t start_time; /* 8: of the process, ticks since boot */
 	uint32_t pid;	     /* 16: in the process's own PID namespace */
-	uint8_t reserved[108];
+	uint32_t reserved0;  /* 20 */
+	uint64_t bell;	     /* 24: names the event descriptor's FIFO; 0: none */
+	uint64_t base;	     /* 32: the count of its messages when it came */
+	uint64_t messages;   /* 40: MPMC: sent and received by it */
+	uint32_t armed[2];   /* 48: of senders, receivers: the ticket that its FIFO waits with */
+	uint64_t holds;	     /* 56: MPMC: the position of the message it peeks at, + 1; 0: none */
+	uint8_t reserved[64];
 };
 
-/* The control block of an SPSC queue. */
-struct format_spsc {
-	/* Who holds a role: {generation:48, owner:16}, owner = participant index + 1, 0 nobody.
-	 * Changed by CAS only. */
+/* Where a side sleeps. Sleepers draw tickets; wakers add to `events` and note the ticket woken. */
+struct format_sleep {
+	uint32_t events; /* 0: the futex */
+	uint32_t armed;	 /* 4: 1 once an event descriptor has been armed on this side */
+	uint32_t ticket; /* 8: the last one drawn */
+	uint32_t woken;	 /* 12: the last one woken */
+	uint8_t reserved[112];
+};
+
+/* The control blocks, of every kind; what a kind does not need stays 0. */
+struct format_control {
+	/*
+	 * Who holds a role. One holder: {generation:48, owner:16}, owner = participant index + 1, 0
+	 * nobody. Many: {arrivals:48, attached:16}. Changed by CAS only.
+	 */
 	struct {
 		uint64_t holder;
 		uint8_t reserved[120];
 	} producer, consumer; /* 0, 128 */
-	/* Written by the consumer. */
 	struct {
-		uint64_t head;	/* the first position not yet released */
-		uint64_t ended; /* generation of producers whose end a consumer has reported */
-		uint8_t reserved[112];
+		uint64_t head;	   /* the first position not released; lossless broadcast: that no
+				      reader needs, by the writer; MPMC: a hint, by anybody */
+		uint64_t ended;	   /* arrivals of producers whose end a consumer has reported */
+		uint64_t received; /* records: messages before head */
+		uint8_t reserved[104];
 	} progress; /* 256 */
-	/* Where a side sleeps: written by that side, but for `events`, which wakers add to. */
-	struct format_sleep {
-		uint32_t events; /* the futex */
-		uint32_t ticket; /* the last one drawn */
-		uint32_t asleep; /* the ticket of who sleeps, 0: nobody */
-		uint8_t reserved[116];
-	} senders, receivers; /* 384, 512 */
+	/* Written by the producer; MPMC: tail, a hint, by anybody. */
+	struct format_writer {
+		uint64_t tail; /* the next position to publish; not kept with SPSC slots */
+		uint64_t sent; /* records: messages before tail */
+		uint8_t reserved0[48];
+		uint64_t intent; /* lossy records: the end of what may be overwritten by now */
+		uint64_t oldest; /* lossy records: where the oldest one still there begins */
+		uint8_t reserved[48];
+	} writer;				/* 384 */
+	struct format_sleep senders, receivers; /* 512, 640 */
+	/* MPMC: what recoverers add to. */
+	struct {
+		uint64_t orphan_events; /* some message may wait for another consumer */
+		uint64_t lost, redelivered, dead;
+		uint64_t voided; /* positions that never held a message */
+		uint8_t reserved[88];
+	} recovery; /* 768 */
+	/* MPSC: the doorbells, one bit for each lane. */
+	uint64_t doors[64]; /* 896 */
 };
 
-_Static_assert(sizeof(struct format_header) == 168, "format");
+/* What a participant's lane is: the ring of a producer (MPSC), or the place of a reader. */
+struct format_lane {
+	/* Written by the consumer; `state` of a broadcast reader by CAS: {generation:48, state:16}.
+	 */
+	struct format_reader {
+		uint64_t head;
+		uint64_t received; /* records: messages before head */
+		uint64_t state;
+		uint8_t reserved[104];
+	} reader;
+	/* Written by the producer. */
+	struct format_writer writer;
+};
+
+_Static_assert(sizeof(struct format_header) == 192, "format");
 _Static_assert(offsetof(struct format_header, uuid) == 24, "format");
 _Static_assert(offsetof(struct format_header, data_offset) == 64, "format");
 _Static_assert(offsetof(struct format_header, msg_max) == 80, "format");
 _Static_assert(offsetof(struct format_header, control_offset) == 112, "format");
 _Static_assert(offsetof(struct format_header, side_dev) == 144, "format");
-_Static_assert(offsetof(struct format_header, checksum) == 160, "format");
+_Static_assert(offsetof(struct format_header, lane_bytes) == 160, "format");
+_Static_assert(offsetof(struct format_header, checksum) == 184, "format");
 _Static_assert(sizeof(struct format_lifecycle) == 48, "format");
 _Static_assert(offsetof(struct format_lifecycle, atime_s) == 16, "format");
 _Static_assert(sizeof(struct format_participant) == FORMAT_BLOCK, "format");
-_Static_assert(sizeof(struct format_spsc) == 5 * FORMAT_BLOCK, "format");
-_Static_assert(offsetof(struct format_spsc, progress) == 256, "format");
-_Static_assert(offsetof(struct format_spsc, receivers) == 512, "format");
+_Static_assert(offsetof(struct format_participant, bell) == 24, "format");
+_Static_assert(offsetof(struct format_participant, messages) == 40, "format");
+_Static_assert(sizeof(struct format_sleep) == FORMAT_BLOCK, "format");
+_Static_assert(sizeof(struct format_writer) == FORMAT_BLOCK, "format");
+_Static_assert(offsetof(struct format_writer, intent) == 64, "format");
+_Static_assert(sizeof(struct format_control) == 11 * FORMAT_BLOCK, "format");
+_Static_assert(offsetof(struct format_control, progress) == 256, "format");
+_Static_assert(offsetof(struct format_control, writer) == 384, "format");
+_Static_assert(offsetof(struct format_control, receivers) == 640, "format");
+_Static_assert(offsetof(struct format_control, recovery) == 768, "format");
+_Static_assert(offsetof(struct format_control, doors) == 896, "format");
+_Static_assert(sizeof(struct format_lane) == 2 * FORMAT_BLOCK, "format");
 
 /* Bytes of the segment's own file that carry locks. */
 #define FORMAT_LOCK_REMOVAL (INT64_C(1) << 20) /* a remover, while it unlinks */
@@ -140,10 +204,10 @@ _Static_assert(offsetof(struct format_spsc, receivers) == 512, "format");
  * memory again. */
 struct shmqi_geometry {
 	int kind;
-	unsigned flags, participants, reserved; /* no padding: geometries are compared as bytes */
+	unsigned flags, participants, max_deliveries;
 	uint64_t segsz, total_bytes, page_size, data_offset, control_offset;
-	uint64_t msg_max, capacity, slots, slot_bytes;
-};
+	uint64_t msg_max, capacity, slots, slot_bytes, lane_bytes, slow_limit;
+}; /* no padding: geometries are compared as bytes */
 
 /* How far the user's memory is from the start of an object. */
 size_t shmqi_format_meta_bytes(size_t page_size);
@@ -152,13 +216,17 @@ size_t shmqi_format_meta_bytes(size_t page_size);
 int shmqi_format_plan_raw(struct shmqi_geometry *g, uint64_t segsz, size_t page_size,
 			  unsigned flags);
 
-/* Complete kind, msg_max, capacity, participants, page_size and flags to the geometry of a queue;
- * -EINVAL. */
+/* Complete kind, msg_max, capacity, participants, page_size, flags, max_deliveries and slow_limit
+ * to the geometry of a queue; -EINVAL, -ENOTSUP (a flag or limit that this kind does not have). */
 int shmqi_format_plan_queue(struct shmqi_geometry *g);
 
 /* Write the header of a new object, all but the magic number, from `g`; seal it with
  * shmqi_format_publish(). */
 void shmqi_format_init(struct format_header *header, const struct shmqi_geometry *g);
+
+/* Write what the data of a new object begins with, where that is not 0: MPMC slots are free for
+ * their first turn. */
+void shmqi_format_fill(void *object, const struct shmqi_geometry *g);
 
 /* Compute the checksum and store the magic number: from now on the header is complete. */
 void shmqi_format_publish(struct format_header *header);
@@ -175,6 +243,45 @@ static inline struct format_lifecycle *
 format_lifecycle(void *object)
 {
 	return (struct format_lifecycle *)((unsigned char *)object + FORMAT_PAGE);
+}
+
+/* Bytes beyond the capacity of a lossy ring of records (ring_lossy_records.h). */
+#define FORMAT_LOSSY_SLACK UINT64_C(1024)
+
+/* What a record of `length` bytes takes of a ring's capacity. */
+static inline uint64_t
+format_record_cost(uint64_t length)
+{
+	return (FORMAT_SLOT_WORD + length + 7) & ~UINT64_C(7);
+}
+
+/* Bytes of a ring of records before it starts again: 8 beyond the capacity are always free. */
+static inline uint64_t
+format_records_period(uint64_t capacity)
+{
+	return ((capacity + 7) & ~UINT64_C(7)) + FORMAT_SLOT_WORD;
+}
+
+/* Bytes of a ring of records: a record that starts before the end runs on beyond it. */
+static inline uint64_t
+format_records_bytes(uint64_t capacity, uint64_t msg_max)
+{
+	return format_records_period(capacity) + format_record_cost(msg_max);
+}
+
+/* Whether consumers map the queue read-only: what they do is no concern of the writer's. */
+bool shmqi_format_read_only(const struct shmqi_geometry *g);
+
+static inline struct format_control *
+format_control(void *object, const struct shmqi_geometry *g)
+{
+	return (struct format_control *)(void *)((unsigned char *)object + g->control_offset);
+}
+
+static inline struct format_lane *
+format_lanes(void *object, const struct shmqi_geometry *g)
+{
+	return (struct format_lane *)(void *)(format_control(object, g) + 1);
 }
 
 static inline struct format_participant *

@@ -26,6 +26,16 @@ shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b)
 	return a.dev == b.dev && a.ino == b.ino;
 }
 
+struct shmqi_inode
+shmqi_os_inode(int fd)
+{
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return (struct shmqi_inode){0};
+	return (struct shmqi_inode){st.st_dev, st.st_ino};
+}
+
 bool
 shmqi_os_fd_is(int fd, struct shmqi_inode inode)
 {

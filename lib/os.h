@@ -25,6 +25,9 @@ struct shmqi_inode {
 
 bool shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b);
 
+/* What `fd` is open on, to know it again; {0, 0}: nothing. */
+struct shmqi_inode shmqi_os_inode(int fd);
+
 /* Whether descriptor `fd` is open on the file `inode`. */
 bool shmqi_os_fd_is(int fd, struct shmqi_inode inode);
 

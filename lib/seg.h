@@ -138,7 +138,8 @@ struct shmqi_attach_how {
 	unsigned flags; /* SHM_*, SHMQ_LOCK, SHMQ_POPULATE */
 	bool queue;
 	bool observer; /* map read-only, whatever the permission */
-	/* Take the lock byte on `fd`; a negated errno ends the attach. */
+	bool reader;   /* a consumer: map read-only if consumers of this queue do */
+	/* Take the lock byte on `fd`; a negated errno ends the attach. seg->read_only is known. */
 	int (*take)(struct shmq_seg *seg, int fd, void *arg);
 	void *arg;
 };
@@ -155,6 +156,9 @@ bool shmqi_seg_over_queue(const void *at, size_t bytes);
 /* Take the place of whatever attaches [seg->base, + mapped_bytes) covers whole; the caller holds
  * shmqi_seg_mutex. */
 void shmqi_seg_displace(struct shmq_seg *seg);
+/* Make a mapped queue read-only, if this attach is to be that; -EACCES: it may not write. */
+int shmqi_seg_choose_access(struct shmq_seg *seg, const struct shmqi_attach_how *how,
+			    bool writable);
 /* Note an attach (dtime: a detach) in the lifecycle page. */
 void shmqi_seg_touch(struct shmq_seg *seg, bool detach);
 /* Unmap and free. -EINVAL and no change when mremap() has moved it away, or, by_address, when

@@ -134,6 +134,17 @@ take_lock(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi
 	return err ? err : still_there(seg, o);
 }
 
+/* A queue is mapped: read-only, if that is what this attach is to be. */
+int
+shmqi_seg_choose_access(struct shmq_seg *seg, const struct shmqi_attach_how *how, bool writable)
+{
+	seg->read_only = how->observer || (how->reader && shmqi_format_read_only(&seg->g));
+	seg->writable = writable && !seg->read_only;
+	if (!seg->read_only)
+		return writable ? 0 : -EACCES;
+	return mprotect(seg->object, seg->object_bytes, PROT_READ) ? -errno : 0;
+}
+
 /* All of a queue is one mapping, which holds the lock, too. */
 static int
 attach_queue(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi_attach_how *how)
@@ -152,10 +163,11 @@ attach_queue(struct shmq_seg *seg, const struct shmqi_object *o, const struct sh
 		return -EBADMSG;
 	err = measure(seg, o, seg->g.segsz);
 	if (err == 0)
+		err = shmqi_seg_choose_access(seg, how, o->writable);
+	if (err == 0)
 		err = take_lock(seg, o, how);
 	seg->base = seg->object;
-	seg->read_only = how->observer;
-	return err || how->observer || o->writable ? err : -EACCES;
+	return err;
 }
 
 /* The metadata is read, not mapped: the user's memory is to be mapped first. */
@@ -204,7 +216,9 @@ static int
 attach_mmap(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
 	bool read_only = how->observer || (how->flags & SHM_RDONLY);
-	enum shmqi_access access = how->observer ? OPEN_READ : read_only ? OPEN_ANY : OPEN_WRITE;
+	enum shmqi_access access = how->observer	      ? OPEN_READ
+				   : read_only || how->reader ? OPEN_ANY
+							      : OPEN_WRITE;
 	struct shmqi_object o;
 	int err = seg->backend->open(&o, &seg->address, access);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* list and gc: every segment there is, and what crashes left. */
+#include "os_bell.h"
 #include "seg.h"
 
 #include <dirent.h>
@@ -178,10 +179,13 @@ int
 shmq_gc(int dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
 	struct gc gc = {dry_run, 0, each, arg};
-	int err = each_shm(clear_marked, &gc), sides;
+	int err = each_shm(clear_marked, &gc), sides, fifos;
 
 	if (err < 0)
 		return err;
 	sides = shmqi_side_gc(dry_run, each, arg);
-	return sides < 0 ? sides : gc.found + sides;
+	if (sides < 0)
+		return sides;
+	fifos = shmqi_bell_gc(dry_run, each, arg);
+	return fifos < 0 ? fifos : gc.found + sides + fifos;
 }

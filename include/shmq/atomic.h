@@ -11,6 +11,9 @@
  *   store_release                  what was done before is visible to whoever acquires this
  *   cas_acq_rel                    compare and swap; on failure *seen becomes what is there
  *                                  (acquired)
+ *   cas_relaxed, cas_release       the same; on failure *seen is not ordered
+ *   fence_acquire                  what was loaded before stays before what comes after
+ *   fence_release                  what was done before stays before what is stored after
  *   fence_seq_cst                  a full fence
  *   fence_compiler                 keeps the compiler, not the CPU, from reordering
  */
@@ -79,9 +82,33 @@ shmq_add_release_u32(uint32_t *p, uint32_t more)
 }
 
 static inline uint64_t
+shmq_add_release_u64(uint64_t *p, uint64_t more)
+{
+	return __atomic_fetch_add(p, more, __ATOMIC_RELEASE);
+}
+
+static inline uint64_t
 shmq_or_relaxed_u64(uint64_t *p, uint64_t bits)
 {
 	return __atomic_fetch_or(p, bits, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t
+shmq_or_release_u64(uint64_t *p, uint64_t bits)
+{
+	return __atomic_fetch_or(p, bits, __ATOMIC_RELEASE);
+}
+
+static inline uint64_t
+shmq_and_acquire_u64(uint64_t *p, uint64_t bits)
+{
+	return __atomic_fetch_and(p, bits, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t
+shmq_add_relaxed_u64(uint64_t *p, uint64_t more)
+{
+	return __atomic_fetch_add(p, more, __ATOMIC_RELAXED);
 }
 
 /** Raise *p to `value`, unless it is that high already. */
@@ -100,6 +127,32 @@ shmq_cas_acq_rel_u64(uint64_t *p, uint64_t *seen, uint64_t value)
 {
 	return __atomic_compare_exchange_n(p, seen, value, false, __ATOMIC_ACQ_REL,
 					   __ATOMIC_ACQUIRE);
+}
+
+static inline bool
+shmq_cas_relaxed_u64(uint64_t *p, uint64_t *seen, uint64_t value)
+{
+	return __atomic_compare_exchange_n(p, seen, value, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED);
+}
+
+static inline bool
+shmq_cas_release_u64(uint64_t *p, uint64_t *seen, uint64_t value)
+{
+	return __atomic_compare_exchange_n(p, seen, value, false, __ATOMIC_RELEASE,
+					   __ATOMIC_RELAXED);
+}
+
+static inline void
+shmq_fence_acquire(void)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
+static inline void
+shmq_fence_release(void)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static inline void
