@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "wait.h"
 
-#include "os.h"
-
 #include <errno.h>
 #include <shmq/shmq.h>
 
-#define SLICE_NS INT64_C(50000000)
-#define SLICE_UNFENCED_NS INT64_C(1000000)
+#define SLICE_BLOCKED_NS INT64_C(2000000) /* how late the death of who holds us up is found out */
 #define SPIN_NS \
 	INT64_C(100000) /* outlasts a futex round trip, or two who once slept sleep for ever: \
 			   docs/design.md */
 #define SPIN_LEAST_NS INT64_C(10000)
+#define NAP_NS INT64_C(50000) /* the first one */
+#define NAP_MOST_NS INT64_C(1000000)
 #define SPINS_PER_CLOCK 16
 
 struct shmqi_wait_ops
@@ -47,45 +46,67 @@ spin(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t en
 	return false;
 }
 
-/* Draw a ticket and show it. The caller has read `events` (W1). */
-static void
-lie_down(struct format_sleep *words)
+uint32_t
+shmqi_ticket_draw(struct format_sleep *words)
 {
-	/* Relaxed: ours, no one else writes it. */
-	uint32_t ticket = shmq_load_relaxed_u32(&words->ticket) + 1;
-
-	ticket = ticket ? ticket : 1;
-	shmq_store_relaxed_u32(&words->ticket, ticket);
-	/* Relaxed: the fence that follows orders it. */
-	shmq_store_relaxed_u32(&words->asleep, ticket);
-}
-
-static void
-get_up(struct format_sleep *words)
-{
-	/* Relaxed: ours; a waker that still sees the ticket makes one spurious wake. */
-	shmq_store_relaxed_u32(&words->asleep, 0);
+	/* TICKET, release: who reads this ticket, or a later one, adds to `events` after our read
+	 * of it, and finds our bell. */
+	return shmq_add_release_u32(&words->ticket, 1) + 1;
 }
 
 /* One slice of sleep, unless there have been `events` since. 0: look again. */
 static int
 doze(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, uint32_t events,
-     int64_t left_ns)
+     int64_t slice_ns)
 {
 	struct format_sleep *words = wait->words;
-	int64_t slice = SLICE_NS;
 	int err = 0;
 
-	lie_down(words);
+	(void)shmqi_ticket_draw(words);
 	/* SLEEP, fence: our ticket before our look, and, by membarrier, their publication before
 	 * theirs. */
 	shmq_fence_seq_cst();
-	if (ops->barrier() != 0)
-		slice = SLICE_UNFENCED_NS;
+	if (ops->barrier() != 0 && slice_ns > SHMQI_SLICE_UNFENCED_NS)
+		slice_ns = SHMQI_SLICE_UNFENCED_NS;
 	if (!wait->ready(wait->arg))
-		err = ops->sleep(&words->events, events, left_ns < slice ? left_ns : slice);
-	get_up(words);
+		err = ops->sleep(&words->events, events, slice_ns);
 	return err == -EINTR ? err : 0;
+}
+
+/* How long somebody naps of whom no publisher knows, who napped so long before; 0: not yet. */
+static int64_t
+next_nap(int64_t nap_ns)
+{
+	if (nap_ns == 0)
+		return NAP_NS;
+	return nap_ns * 2 < NAP_MOST_NS ? nap_ns * 2 : NAP_MOST_NS;
+}
+
+static int
+nap(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, uint32_t events,
+    int64_t nap_ns)
+{
+	int err = ops->sleep(&wait->words->events, events, nap_ns);
+
+	return err == -EINTR ? err : 0;
+}
+
+static int64_t
+longest(const struct shmqi_wait *wait, bool blocked, int64_t nap_ns)
+{
+	if (wait->read_only)
+		return nap_ns;
+	return blocked ? SLICE_BLOCKED_NS : SHMQI_SLICE_NS;
+}
+
+/* One sleep, of the kind that this wait is for. */
+static int
+sleep_once(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, uint32_t events,
+	   int64_t longest_ns, int64_t left_ns)
+{
+	int64_t ns = left_ns < longest_ns ? left_ns : longest_ns;
+
+	return wait->read_only ? nap(ops, wait, events, ns) : doze(ops, wait, events, ns);
 }
 
 /*
@@ -116,7 +137,7 @@ int
 shmqi_wait(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t timeout_ns)
 {
 	int64_t begin = ops->now_ns(), now = begin, deadline = deadline_of(begin, timeout_ns);
-	int64_t spin_end = deadline_of(begin, spin_time(ops, wait));
+	int64_t spin_end = deadline_of(begin, spin_time(ops, wait)), nap_ns = 0;
 	int err = 0;
 
 	if (ops->spin_ns && spin(ops, wait, spin_end < deadline ? spin_end : deadline))
@@ -125,36 +146,56 @@ shmqi_wait(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int6
 		/* WAKE, acquire: what was published, or given up, before this count is seen below.
 		 * What comes after changes the count, and the futex does not sleep. */
 		uint32_t events = shmq_load_acquire_u32(&wait->words->events);
+		int blocked;
 
 		if (wait->ready(wait->arg))
 			break;
 		now = ops->now_ns();
-		err = wait->hopeless(wait->arg);
-		if (err == 0 && now >= deadline)
-			err = -ETIMEDOUT;
+		blocked = wait->hopeless(wait->arg);
+		err = blocked < 0 ? blocked : now >= deadline ? -ETIMEDOUT : 0;
+		nap_ns = next_nap(nap_ns);
 		if (err == 0)
-			err = doze(ops, wait, events, deadline - now);
+			err = sleep_once(ops, wait, events, longest(wait, blocked, nap_ns),
+					 deadline - now);
 	}
 	learn(ops, wait, ops->now_ns() - begin);
 	return err && wait->ready(wait->arg) ? 0 : err;
 }
 
 void
-shmqi_wake_always(struct format_sleep *words)
+shmqi_wake_begin(struct format_sleep *words, struct shmqi_due *due)
 {
+	/* Relaxed: where it ends is what counts; an older one wakes more. */
+	due->woken = shmq_load_relaxed_u32(&words->woken);
+	/* TICKET, acquire: whose tickets these are have read `events` before the add below, and
+	 * show their bells. */
+	due->ticket = shmq_load_acquire_u32(&words->ticket);
 	/* WAKE, release: what we published is seen by who finds the new count. */
 	shmq_add_release_u32(&words->events, 1);
-	shmqi_os_futex_wake(&words->events);
 }
 
 void
-shmqi_wake(struct format_sleep *words, uint32_t *woken)
+shmqi_wake_end(struct format_sleep *words, const struct shmqi_due *due)
 {
-	/* Relaxed: only compared; the add below orders what matters. */
-	uint32_t ticket = shmq_load_relaxed_u32(&words->asleep);
+	/* Relaxed: only compared. It says what has been done, not what is visible: whoever skips
+	 * its wake because of it relies on the sleeper being woken, which needs nothing more of us.
+	 * */
+	shmq_store_relaxed_u32(&words->woken, due->ticket);
+}
 
-	if (ticket == 0 || ticket == *woken)
-		return;
-	*woken = ticket;
-	shmqi_wake_always(words);
+void
+shmqi_wake_always(struct format_sleep *words)
+{
+	struct shmqi_due due;
+
+	shmqi_wake_begin(words, &due);
+	shmqi_os_futex_wake(&words->events);
+	shmqi_wake_end(words, &due);
+}
+
+void
+shmqi_wake(struct format_sleep *words)
+{
+	if (shmqi_asleep(words))
+		shmqi_wake_always(words);
 }
