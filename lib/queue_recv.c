@@ -6,64 +6,95 @@
 
 #define FAST(q) (((q)->hot.can & (SHMQ_CAN_RECV | SHMQ_CAN_SLOWLY)) == SHMQ_CAN_RECV)
 
-/* The next message, or why not; empty costs a short pause. */
-static int64_t
-look_once(struct shmq *q, struct shmq_slot **slot)
-{
-	int64_t len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head, slot);
+/* What a caller wants: the next message copied to `buf`, or, with `place`, to be shown it. */
+struct request {
+	void *buf;
+	size_t size;
+	unsigned char **place;
+};
 
+/* One attempt: the length, or why not. Wakes nobody, and lets no writer see it. */
+static int64_t
+attempt(struct shmq *q, const struct request *r)
+{
+	int64_t len;
+
+	if (q->stale)
+		return -ESTALE;
+	len = r->place ? q->kind->peek(q, r->place) : q->kind->recv(q, r->buf, r->size);
 	if (len == -EBADMSG)
 		return shmq_hot_fail(&q->hot);
-	if (len == -EAGAIN)
-		shmq_spsc_back_off(&q->hot.ring);
+	if (len == -ESTALE) {
+		q->stale = true;
+		q->hot.can |= SHMQ_CAN_SLOWLY; /* the fast way does not ask */
+	}
 	return len;
 }
 
-/* Find the next message, waiting if that is asked: its length, or why not. */
+/* Attempt it, waiting if that is asked. */
 static int64_t
-look(struct shmq *q, int64_t timeout_ns, struct shmq_slot **slot)
+insist(struct shmq *q, const struct request *r, int64_t timeout_ns)
 {
 	int64_t deadline = 0;
+	unsigned rounds = 0;
 
 	for (;;) {
-		int64_t len = look_once(q, slot);
+		int64_t len = attempt(q, r);
 		int err;
 
 		if (len != -EAGAIN)
 			return len;
 		if (timeout_ns == 0)
-			return shmqi_queue_recv_nothing(q, false);
-		err = shmqi_queue_wait_message(q, timeout_ns, &deadline);
+			err = shmqi_queue_arm(q, SHMQ_CONSUMER, shmqi_queue_recv_nothing(q, false));
+		else
+			err = shmqi_queue_wait_message(q, timeout_ns, &deadline);
+		if (err == 0 && ++rounds % SHMQI_ROUNDS_PER_BREATH == 0)
+			err = shmqi_queue_breathe(q, SHMQ_PRODUCER);
 		if (err)
 			return err;
 	}
 }
 
+/* Writers may use again what we have received. */
 static void
-release(struct shmq *q, uint64_t count)
+settle(struct shmq *q)
 {
-	shmq_spsc_release(&q->hot.ring, q->hot.ring.head + count);
+	if (q->kind->settle)
+		q->kind->settle(q);
 	shmqi_queue_released(q);
 }
 
 static __attribute__((noinline)) ssize_t
 recv_slowly(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 {
-	struct shmq_slot *slot = NULL;
+	const struct request r = {.buf = buf, .size = size};
 	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
 
 	if (len == 0 && (timeout_ns < SHMQ_FOREVER || (!buf && size)))
 		len = -EINVAL;
-	if (len == 0)
-		len = look(q, timeout_ns, &slot);
-	else
+	if (len)
 		return len;
-	if (len < 0)
-		return len;
-	if ((uint64_t)len > size)
-		return -EMSGSIZE;
-	shmq_copy(buf, shmq_spsc_bytes(slot), (size_t)len);
-	release(q, 1);
+	q->waits = timeout_ns != 0;
+	len = insist(q, &r, timeout_ns);
+	if (len >= 0)
+		settle(q);
+	return len;
+}
+
+/* The kinds that have no fast way of their own: one attempt, and all the rest slowly. */
+static ssize_t
+recv_by_kind(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
+{
+	const struct request r = {.buf = buf, .size = size};
+	int64_t len;
+
+	if (unlikely(!q || !buf || !(q->hot.can & SHMQ_CAN_RECV) || timeout_ns < SHMQ_FOREVER))
+		return recv_slowly(q, buf, size, timeout_ns);
+	q->waits = timeout_ns != 0;
+	len = attempt(q, &r);
+	if (unlikely(len < 0))
+		return len == -EAGAIN ? recv_slowly(q, buf, size, timeout_ns) : len;
+	settle(q);
 	return len;
 }
 
@@ -75,7 +106,7 @@ recv_found(struct shmq *q, void *buf, const struct shmq_slot *slot, size_t len)
 
 	shmq_copy(buf, slot + 1, len);
 	shmq_spsc_release(&q->hot.ring, next);
-	if (shmq_hot_asleep(q->hot.senders_asleep))
+	if (shmq_hot_asleep(q->hot.senders))
 		return shmq_hot_wake_senders(&q->hot, (int64_t)len);
 	return (ssize_t)len;
 }
@@ -91,7 +122,7 @@ static __attribute__((noinline)) ssize_t
 recv_empty(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 {
 	/* Relaxed: a flag that stays up; recv_slowly() looks again before it believes it. */
-	if (timeout_ns != 0 || shmq_load_relaxed_u32(q->hot.removed))
+	if (timeout_ns != 0 || q->bell || shmq_load_relaxed_u32(q->hot.removed))
 		return recv_slowly(q, buf, size, timeout_ns);
 	shmq_spsc_back_off(&q->hot.ring);
 	return -EAGAIN;
@@ -106,7 +137,7 @@ shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 
 	/* No room may be NULL, for messages of no bytes: that, too, is for the slow way. */
 	if (unlikely(!q || !buf || !FAST(q) || timeout_ns < SHMQ_FOREVER))
-		return recv_slowly(q, buf, size, timeout_ns);
+		return recv_by_kind(q, buf, size, timeout_ns);
 	len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head, &slot);
 	if (unlikely(len == -EAGAIN))
 		return recv_empty(q, buf, size, timeout_ns);
@@ -120,55 +151,56 @@ shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 ssize_t
 shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeout_ns)
 {
-	struct shmq_slot *slot = NULL;
 	size_t got = 0;
 	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
 
 	if (len == 0 && (timeout_ns < SHMQ_FOREVER || (!v && n)))
 		len = -EINVAL;
+	if (len == 0 && !q->kind->batch)
+		len = -ENOTSUP;
 	if (len || n == 0)
 		return len;
-	len = look(q, timeout_ns, &slot);
-	while (len >= 0) {
-		if ((uint64_t)len > v[got].iov_len)
-			len = -EMSGSIZE;
-		else if (len && !v[got].iov_base)
+	while (got < n) {
+		const struct request r = {.buf = v[got].iov_base, .size = v[got].iov_len};
+
+		if (!r.buf && r.size)
 			len = -EINVAL;
+		else
+			len = got == 0 ? insist(q, &r, timeout_ns) : attempt(q, &r);
 		if (len < 0)
 			break;
-		shmq_copy(v[got].iov_base, shmq_spsc_bytes(slot), (size_t)len);
 		v[got++].iov_len = (size_t)len;
-		if (got == n)
-			break;
-		len = shmq_spsc_look(&q->hot.ring, q->hot.ring.head + got, &slot);
 	}
 	if (got)
-		release(q, got);
+		settle(q);
 	return got ? (ssize_t)got : len;
 }
 
 int
 shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns)
 {
-	struct shmq_slot *slot = NULL;
+	unsigned char *place = NULL;
+	const struct request r = {.place = &place};
 	int64_t len = shmqi_queue_refuse(q, SHMQ_CAN_RECV);
 
 	if (len == -EBUSY && msg) { /* peeked already: the same message again */
-		*msg = (struct iovec){shmq_spsc_bytes(q->peeked), q->peeked_bytes};
+		*msg = (struct iovec){q->peeked, q->peeked_bytes};
 		return 0;
 	}
 	if (len == 0 && (!msg || timeout_ns < SHMQ_FOREVER))
 		len = -EINVAL;
+	if (len == 0 && !q->kind->peek)
+		len = -ENOTSUP;
 	if (len == 0)
-		len = look(q, timeout_ns, &slot);
+		len = insist(q, &r, timeout_ns);
 	else
 		return (int)len;
 	if (len < 0)
 		return (int)len;
-	q->peeked = slot;
+	q->peeked = place;
 	q->peeked_bytes = (size_t)len;
 	q->hot.can &= ~SHMQ_CAN_RECV;
-	*msg = (struct iovec){shmq_spsc_bytes(slot), (size_t)len};
+	*msg = (struct iovec){place, (size_t)len};
 	return 0;
 }
 
@@ -179,11 +211,12 @@ shmq_release(struct shmq *q, struct iovec *msg)
 		return -EINVAL;
 	if (q->alive != QUEUE_ALIVE)
 		return -EBADF;
-	if (!msg || !q->peeked || msg->iov_base != shmq_spsc_bytes(q->peeked))
+	if (!msg || !q->peeked || msg->iov_base != q->peeked)
 		return -EINVAL;
 	q->peeked = NULL;
 	if (!q->failed)
 		q->hot.can |= SHMQ_CAN_RECV;
-	release(q, 1);
+	q->kind->release(q);
+	settle(q);
 	return 0;
 }

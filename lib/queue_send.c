@@ -6,62 +6,78 @@
 
 #define FAST(q) (((q)->hot.can & (SHMQ_CAN_SEND | SHMQ_CAN_SLOWLY)) == SHMQ_CAN_SEND)
 
-/* Room for a message, or why not. */
+/* What a caller wants: to send `len` bytes of `msg`, or, with `room`, to be shown where to put
+ * them. */
+struct request {
+	const void *msg;
+	size_t len;
+	unsigned char **room;
+};
+
+/* One attempt: 0, or why not. Wakes nobody. */
 static int
-claim_once(struct shmq *q, size_t len, struct shmq_slot **slot)
+attempt(struct shmq *q, const struct request *r)
 {
 	int err;
 
 	/* Relaxed: a flag that stays up; a send that misses it is a send before the removal. */
 	if (shmq_load_relaxed_u32(q->hot.removed))
 		return -EIDRM;
-	if (len > q->hot.ring.msg_max)
+	if (r->len > q->hot.ring.msg_max)
 		return -EMSGSIZE;
-	err = shmq_spsc_claim(&q->hot.ring, slot);
+	err = r->room ? q->kind->claim(q, r->len, r->room) : q->kind->send(q, r->msg, r->len);
 	return err == -EBADMSG ? shmq_hot_fail(&q->hot) : err;
 }
 
-/* Claim a slot, waiting if that is asked. */
+/* Attempt it, waiting if that is asked. */
 static int
-claim(struct shmq *q, size_t len, int64_t timeout_ns, struct shmq_slot **slot)
+insist(struct shmq *q, const struct request *r, int64_t timeout_ns)
 {
 	int64_t deadline = 0;
+	unsigned rounds = 0;
 
 	for (;;) {
 		bool gone = shmqi_queue_hung_up(q, SHMQ_CONSUMER, false, NULL);
-		int err = gone ? -EPIPE : claim_once(q, len, slot);
+		int err = gone ? -EPIPE : attempt(q, r);
 
 		if (err != -EAGAIN)
 			return err;
 		if (timeout_ns == 0)
-			return shmqi_queue_send_nothing(q, false);
-		err = shmqi_queue_wait_room(q, timeout_ns, &deadline);
+			err = shmqi_queue_arm(q, SHMQ_PRODUCER, shmqi_queue_send_nothing(q, false));
+		else
+			err = shmqi_queue_wait_room(q, timeout_ns, &deadline);
+		if (err == 0 && ++rounds % SHMQI_ROUNDS_PER_BREATH == 0)
+			err = shmqi_queue_breathe(q, SHMQ_CONSUMER);
 		if (err)
 			return err;
 	}
 }
 
-static void
-publish(struct shmq *q, struct shmq_slot *slot, size_t len)
-{
-	shmq_spsc_publish(&q->hot.ring, slot, q->hot.ring.tail, len);
-	shmqi_queue_published(q);
-}
-
 static __attribute__((noinline)) int
 send_slowly(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 {
-	struct shmq_slot *slot = NULL;
+	struct request r = {.msg = msg, .len = len};
 	int err = shmqi_queue_refuse(q, SHMQ_CAN_SEND);
 
 	if (err == 0 && (timeout_ns < SHMQ_FOREVER || (!msg && len)))
 		err = -EINVAL;
 	if (err == 0)
-		err = claim(q, len, timeout_ns, &slot);
-	if (err)
-		return err;
-	shmq_copy(shmq_spsc_bytes(slot), msg, len);
-	publish(q, slot, len);
+		err = insist(q, &r, timeout_ns);
+	if (err == 0)
+		shmqi_queue_published(q);
+	return err;
+}
+
+/* The kinds that have no fast way of their own: one attempt, and all the rest slowly. */
+static int
+send_by_kind(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
+{
+	const struct request r = {.msg = msg, .len = len};
+
+	if (unlikely(!q || !msg || !(q->hot.can & SHMQ_CAN_SEND) || (q->roles & SHMQ_HANGUP) ||
+		     timeout_ns < SHMQ_FOREVER || attempt(q, &r) != 0))
+		return send_slowly(q, msg, len, timeout_ns);
+	shmqi_queue_published(q);
 	return 0;
 }
 
@@ -81,7 +97,7 @@ send_fast(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 	slot = shmq_spsc_slot(&q->hot.ring, at);
 	shmq_copy(shmq_spsc_bytes(slot), msg, len);
 	shmq_spsc_publish(&q->hot.ring, slot, at, len);
-	if (shmq_hot_asleep(q->hot.receivers_asleep))
+	if (shmq_hot_asleep(q->hot.receivers))
 		return (int)shmq_hot_wake_receivers(&q->hot, 0);
 	return 0;
 }
@@ -97,7 +113,7 @@ shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 {
 	/* A message of no bytes may be NULL: that, too, is for the slow way. */
 	if (unlikely(!q || !msg || !FAST(q) || timeout_ns < SHMQ_FOREVER))
-		return send_slowly(q, msg, len, timeout_ns);
+		return send_by_kind(q, msg, len, timeout_ns);
 	if (len - SHMQ_COPY_SHORT > SHMQ_COPY_LONG - SHMQ_COPY_SHORT)
 		return send_long(q, msg, len, timeout_ns);
 	return send_fast(q, msg, len, timeout_ns);
@@ -106,25 +122,24 @@ shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns)
 ssize_t
 shmq_send_batch(struct shmq *q, const struct iovec *v, size_t n, int64_t timeout_ns)
 {
-	struct shmq_slot *slot = NULL;
 	size_t sent = 0;
 	int err = shmqi_queue_refuse(q, SHMQ_CAN_SEND);
 
 	if (err == 0 && (timeout_ns < SHMQ_FOREVER || (!v && n)))
 		err = -EINVAL;
+	if (err == 0 && !q->kind->batch)
+		err = -ENOTSUP;
 	if (err || n == 0)
 		return err;
 	for (; sent < n; sent++) {
-		if (!v[sent].iov_base && v[sent].iov_len)
+		struct request r = {.msg = v[sent].iov_base, .len = v[sent].iov_len};
+
+		if (!r.msg && r.len)
 			err = -EINVAL;
-		else if (sent == 0)
-			err = claim(q, v[sent].iov_len, timeout_ns, &slot);
 		else
-			err = claim_once(q, v[sent].iov_len, &slot);
+			err = sent == 0 ? insist(q, &r, timeout_ns) : attempt(q, &r);
 		if (err)
 			break;
-		shmq_copy(shmq_spsc_bytes(slot), v[sent].iov_base, v[sent].iov_len);
-		shmq_spsc_publish(&q->hot.ring, slot, q->hot.ring.tail, v[sent].iov_len);
 	}
 	if (sent)
 		shmqi_queue_published(q);
@@ -134,19 +149,20 @@ shmq_send_batch(struct shmq *q, const struct iovec *v, size_t n, int64_t timeout
 int
 shmq_reserve(struct shmq *q, struct iovec *slot, size_t len, int64_t timeout_ns)
 {
-	struct shmq_slot *room;
+	unsigned char *room = NULL;
+	struct request r = {.len = len, .room = &room};
 	int err = shmqi_queue_refuse(q, SHMQ_CAN_SEND);
 
 	if (err == 0 && (!slot || timeout_ns < SHMQ_FOREVER))
 		err = -EINVAL;
 	if (err == 0)
-		err = claim(q, len, timeout_ns, &room);
+		err = insist(q, &r, timeout_ns);
 	if (err)
 		return err;
 	q->reserved = room;
 	q->reserved_bytes = len;
 	q->hot.can &= ~SHMQ_CAN_SEND;
-	*slot = (struct iovec){shmq_spsc_bytes(room), len};
+	*slot = (struct iovec){room, len};
 	return 0;
 }
 
@@ -158,7 +174,7 @@ check_reserved(const struct shmq *q, const struct iovec *slot)
 		return -EINVAL;
 	if (q->alive != QUEUE_ALIVE)
 		return -EBADF;
-	return slot && q->reserved && slot->iov_base == shmq_spsc_bytes(q->reserved) ? 0 : -EINVAL;
+	return slot && q->reserved && slot->iov_base == q->reserved ? 0 : -EINVAL;
 }
 
 static void
@@ -178,7 +194,8 @@ shmq_commit(struct shmq *q, struct iovec *slot)
 		return err;
 	if (slot->iov_len > q->reserved_bytes)
 		return -EMSGSIZE;
-	publish(q, q->reserved, slot->iov_len);
+	q->kind->commit(q, slot->iov_len);
+	shmqi_queue_published(q);
 	end_reservation(q);
 	return 0;
 }
@@ -188,7 +205,10 @@ shmq_abort(struct shmq *q, struct iovec *slot)
 {
 	int err = check_reserved(q, slot);
 
-	if (err == 0)
-		end_reservation(q);
-	return err;
+	if (err)
+		return err;
+	if (q->kind->abort)
+		q->kind->abort(q);
+	end_reservation(q);
+	return 0;
 }

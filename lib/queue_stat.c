@@ -1,91 +1,145 @@
 /* SPDX-License-Identifier: MIT */
-/* Figures of a queue. */
-#include "queue.h"
+/* Figures of a queue. Any content of shared memory gives figures, never an access outside. */
+#include "queue_look.h"
 
 #include <errno.h>
-#include <unistd.h>
-
-/* A queue to look at. */
-struct look {
-	const struct shmqi_geometry *g;
-	const unsigned char *slots; /* NULL: to be read from fd */
-	int fd;
-};
-
-/* Whether the message at `position` is there. */
-static bool
-is_there(const struct look *look, uint64_t position)
-{
-	uint64_t offset = (position & (look->g->slots - 1)) * look->g->slot_bytes, word = 0;
-
-	if (look->slots)
-		/* PUBLISH, acquire: only the turn is looked at. */
-		word = shmq_load_acquire_u64(
-			(const uint64_t *)(const void *)(look->slots + offset));
-	else if (pread(look->fd, &word, sizeof(word), (off_t)(look->g->data_offset + offset)) !=
-		 sizeof(word))
-		return false;
-	return (uint32_t)(word >> 32) == shmq_spsc_turn(position);
-}
-
-/* As shmq_spsc_find_tail(), for a ring that may not be mapped. */
-static uint64_t
-find_tail(const struct look *look, uint64_t head)
-{
-	uint64_t there = 0, beyond = look->g->capacity;
-
-	while (there < beyond) {
-		uint64_t middle = there + (beyond - there) / 2;
-
-		if (is_there(look, head + middle))
-			there = middle + 1;
-		else
-			beyond = middle;
-	}
-	return head + there;
-}
-
-/* Positions and roles; any content of shared memory gives figures, never an access outside. */
-void
-shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const void *object,
-		 bool mapped, int fd)
-{
-	const unsigned char *bytes = object;
-	const struct format_spsc *control = (const void *)(bytes + g->control_offset);
-	struct look look = {g, mapped ? bytes + g->data_offset : NULL, fd};
-	uint64_t generation;
-
-	/* RECYCLE, acquire: slots before it may be anything. */
-	st->received = shmq_load_acquire_u64(&control->progress.head);
-	st->sent = find_tail(&look, st->received);
-	st->depth = st->sent - st->received;
-	st->producers = !shmqi_role_vacant(&control->producer.holder, fd, true, &generation);
-	st->consumers = !shmqi_role_vacant(&control->consumer.holder, fd, true, &generation);
-}
 
 void
 shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g)
 {
-	struct format_spsc *control =
-		(struct format_spsc *)(void *)((unsigned char *)object + g->control_offset);
+	struct format_control *control = format_control(object, g);
+	const struct format_header *header = object;
+	struct shmqi_ringer ringer;
 
-	shmqi_wake_always(&control->receivers);
-	shmqi_wake_always(&control->senders);
+	shmqi_queue_ringer(&ringer, object, g, header->uuid);
+	shmqi_bell_wake_always(&ringer, &control->receivers, BELL_RECEIVERS);
+	shmqi_bell_wake_always(&ringer, &control->senders, BELL_SENDERS);
+	shmqi_ringer_close(&ringer);
+}
+
+/* Relaxed, all of it: a diagnosis. */
+static void
+fill_row(const struct shmq *q, unsigned i, struct shmq_participant *row)
+{
+	const struct format_participant *entry = &format_participants(q->seg->object)[i];
+	struct queue_look look = {&q->seg->g, q->seg->object, true, shmqi_seg_spare(q->seg)};
+	uint64_t state = shmq_load_relaxed_u64(&entry->state);
+
+	*row = (struct shmq_participant){
+		.size = sizeof(*row),
+		.index = i,
+		.roles = (unsigned)(state & (SHMQ_PRODUCER | SHMQ_CONSUMER)),
+		.pid = (pid_t)shmq_load_relaxed_u32(&entry->pid),
+		.alive = look.fd >= 0 && !shmqi_lock_dead(look.fd, i),
+		.generation = state >> 16,
+	};
+	shmqi_look_place(&look, row);
+}
+
+int
+shmq_participants(const char *addr, int (*each)(const struct shmq_participant *row, void *arg),
+		  void *arg)
+{
+	struct shmq *q = NULL;
+	int err = each ? shmq_attach(&q, addr, SHMQ_OBSERVER) : -EINVAL;
+
+	if (err)
+		return err;
+	for (unsigned i = 0; err == 0 && i < q->seg->g.participants; i++) {
+		struct shmq_participant row;
+
+		fill_row(q, i, &row);
+		if (row.roles)
+			err = each(&row, arg);
+	}
+	shmq_detach(q);
+	return err;
+}
+
+/* What those who read only do is seen nowhere: they are the attaches without an entry. */
+static unsigned
+readers(const struct queue_look *look)
+{
+	int64_t attached = shmqi_lock_count(look->fd), entries = 0;
+
+	for (unsigned i = 0; look->fd >= 0 && i < look->g->participants; i++)
+		entries += queue_look_state(look, i) && !shmqi_lock_dead(look->fd, i);
+	return attached > entries ? (unsigned)(attached - entries) : 0;
+}
+
+void
+shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const void *object,
+		 bool mapped, int fd)
+{
+	struct queue_look look = {g, object, mapped, fd};
+	const struct format_control *control = queue_look_control(&look);
+
+	st->flags = g->flags & (SHMQ_LOSSY | SHMQ_RECORDS | SHMQ_REDELIVER);
+	st->participants = g->participants;
+	st->max_deliveries = g->max_deliveries;
+	st->slow_limit = (size_t)g->slow_limit;
+	shmqi_look_kind(&look, st);
+	/* Relaxed: counts, each alone. */
+	st->lost = shmq_load_relaxed_u64(&control->recovery.lost);
+	st->redelivered = shmq_load_relaxed_u64(&control->recovery.redelivered);
+	st->dead = shmq_load_relaxed_u64(&control->recovery.dead);
+	st->producers = shmqi_role_count(object, g, SHMQ_PRODUCER, fd);
+	st->consumers = shmqi_format_read_only(g) ? readers(&look)
+						  : shmqi_role_count(object, g, SHMQ_CONSUMER, fd);
 }
 
 int
 shmq_qstat(const struct shmq *q, struct shmq_stat *st)
 {
+	int err;
+
 	if (!q)
 		return -EINVAL;
-	return q->alive == QUEUE_ALIVE ? shmq_seg_stat(q->seg, st) : -EBADF;
+	if (q->alive != QUEUE_ALIVE)
+		return -EBADF;
+	err = shmq_seg_stat(q->seg, st);
+	/* Of what it has not seen, only the reader itself knows. */
+	if (err == 0 && (q->seg->read_only || (q->roles & SHMQ_OBSERVER)))
+		st->lost = shmqi_queue_lost(q);
+	return err;
+}
+
+uint64_t
+shmqi_queue_lost(const struct shmq *q)
+{
+	if (q->seg->g.kind == SHMQ_LATEST)
+		return q->lossy.lapped;
+	if (shmqi_format_read_only(&q->seg->g))
+		return q->seg->g.flags & SHMQ_RECORDS ? q->lossy_records.lost : q->lossy.lost;
+	return q->tap ? shmqi_tap_missed(q) : q->missed;
+}
+
+/* A ring in `hot` needs no notes: its positions tell. */
+static bool
+recall(const struct shmq *q, struct shmqi_last *last)
+{
+	const struct shmq_spsc *ring = q->recv.slots;
+	uint64_t generation, received = q->recv.records ? q->recv.records->received : 0;
+	unsigned sender;
+
+	if (!ring && !q->recv.records) {
+		*last = q->last;
+		return last->valid;
+	}
+	sender = shmqi_role_owner(&q->control->producer.holder, &generation);
+	received = ring ? ring->head : received;
+	*last = (struct shmqi_last){
+		.sequence = q->peeked ? received : received - 1,
+		.sender = sender == PEER_NONE ? -1 : (int)sender,
+		.deliveries = 1,
+	};
+	return q->peeked || received != q->attached_head;
 }
 
 int
 shmq_info(const struct shmq *q, struct shmq_info *info)
 {
-	uint64_t generation;
-	unsigned sender;
+	struct shmqi_last last;
 
 	if (!q)
 		return -EINVAL;
@@ -95,14 +149,14 @@ shmq_info(const struct shmq *q, struct shmq_info *info)
 		return -EINVAL;
 	if (q->alive != QUEUE_ALIVE)
 		return -EBADF;
-	if (!(q->roles & SHMQ_CONSUMER) || (!q->peeked && q->hot.ring.head == q->attached_head))
+	if (!(q->roles & (SHMQ_CONSUMER | SHMQ_OBSERVER)) || !recall(q, &last))
 		return -EAGAIN;
-	sender = shmqi_role_owner(&q->control->producer.holder, &generation);
 	*info = (struct shmq_info){
 		.size = sizeof(*info),
-		.sequence = q->peeked ? q->hot.ring.head : q->hot.ring.head - 1,
-		.sender = sender == PEER_NONE ? -1 : (int)sender,
-		.deliveries = 1,
+		.sequence = last.sequence,
+		.sender = last.sender < (int)q->seg->g.participants ? last.sender : -1,
+		.lost = last.lost,
+		.deliveries = last.deliveries,
 	};
 	return 0;
 }

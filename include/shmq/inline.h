@@ -20,20 +20,20 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 /** Changes whenever struct shmq_hot or the slots do: a program must be compiled again then. */
-#define SHMQ_INLINE_LAYOUT 1u
+#define SHMQ_INLINE_LAYOUT 2u
 
 /** Bits of shmq_hot.can. */
 #define SHMQ_CAN_SEND 1u
 #define SHMQ_CAN_RECV 2u
 #define SHMQ_CAN_SLOWLY 4u /* by the exported calls only: they have more to do */
+#define SHMQ_HAS_FD 8u	   /* who finds nothing has more to do (shmq_fd()) */
 
 /** What a handle needs on its hot path; private to the library and this header. All zero in a child
  * after fork(). */
 struct shmq_hot {
 	uint32_t can;
-	uint32_t woken_receivers, woken_senders; /* the last ticket that we have woken */
 	const uint32_t *removed;
-	const uint32_t *receivers_asleep, *senders_asleep;
+	const uint32_t *receivers, *senders; /* tickets of those who sleep: {drawn, woken} */
 	struct shmq_spsc ring;
 };
 
@@ -46,7 +46,7 @@ struct shmq_port {
 	struct shmq_hot *hot;
 	struct shmq *q;
 	const uint32_t *removed;
-	const uint32_t *receivers_asleep, *senders_asleep;
+	const uint32_t *receivers, *senders;
 	struct shmq_spsc ring;
 };
 
@@ -65,12 +65,13 @@ int64_t shmq_hot_wake_senders(struct shmq_hot *hot, int64_t result);
  * pays for both with membarrier() (lib/wait.c), so here only the compiler must not swap them.
  */
 SHMQ_INLINE bool
-shmq_hot_asleep(const uint32_t *asleep)
+shmq_hot_asleep(const uint32_t *tickets)
 {
 	/* SLEEP, fence: publication before the look; the CPU's half is the sleeper's membarrier. */
 	shmq_fence_compiler();
 	/* Relaxed: a hint; what it leads to is ordered there. */
-	return __builtin_expect(shmq_load_relaxed_u32(asleep) != 0, 0);
+	return __builtin_expect(
+		shmq_load_relaxed_u32(tickets) != shmq_load_relaxed_u32(tickets + 1), 0);
 }
 
 /**
@@ -100,8 +101,8 @@ shmq_port_open(struct shmq_port *port, struct shmq *q)
 	port->hot = hot;
 	port->q = q;
 	port->removed = hot->removed;
-	port->receivers_asleep = hot->receivers_asleep;
-	port->senders_asleep = hot->senders_asleep;
+	port->receivers = hot->receivers;
+	port->senders = hot->senders;
 	port->ring = hot->ring;
 	return 0;
 }
@@ -148,7 +149,7 @@ shmq_port_send(struct shmq_port *port, const void *msg, size_t len)
 	hot->ring.tail = at + 1;
 	shmq_copy(shmq_spsc_bytes(slot), msg, len);
 	shmq_spsc_publish(&port->ring, slot, at, len);
-	if (shmq_hot_asleep(port->receivers_asleep))
+	if (shmq_hot_asleep(port->receivers))
 		return (int)shmq_hot_wake_receivers(hot, 0);
 	return 0;
 }
@@ -170,7 +171,7 @@ shmq_port_recv(struct shmq_port *port, void *buf, size_t size)
 	/* Relaxed: a flag that stays up; the exported call looks once more at the queue before it
 	 * believes it. */
 	if (__builtin_expect(len == -EAGAIN && shmq_load_relaxed_u32(port->removed) == 0 &&
-				     (buf || !size),
+				     !(hot->can & SHMQ_HAS_FD) && (buf || !size),
 			     0)) {
 		shmq_spsc_back_off(&port->ring);
 		return -EAGAIN;
@@ -184,7 +185,7 @@ shmq_port_recv(struct shmq_port *port, void *buf, size_t size)
 	else
 		shmq_copy(buf, shmq_spsc_bytes(slot), (size_t)len);
 	shmq_spsc_release(&port->ring, at + 1);
-	if (shmq_hot_asleep(port->senders_asleep))
+	if (shmq_hot_asleep(port->senders))
 		return (ssize_t)shmq_hot_wake_senders(hot, len);
 	return (ssize_t)len;
 }

@@ -30,14 +30,18 @@
  * Synchronization: which calls may run at the same time (X: the caller must keep them apart)
  *
  *                                 same handle   different handles   same address
- *   send/recv families, info           X               -                 -
- *   detach                             X               -                 -
+ *   send, recv, their batches,
+ *   reserve, commit, abort, peek,
+ *   release, info, fd                  X               -                 -
+ *   detach, seg_detach, seg_resize,
+ *   seg_sync                           X               -                 -
  *   seg_find                           -               -                 -      (with any other
  *                                      call)
  *   stat, seg_stat, qstat              -               -                 -      (not with detach of
  *                                      that handle)
  *   create, attach, remove, set,
- *   lock, unlock, list, open           -               -                 -
+ *   lock, unlock, list, open, gc,
+ *   memlock, participants              -               -                 -
  *
  * Caveats
  *
@@ -47,9 +51,9 @@
  *  - shmq registers urcu-bp's fork hooks with pthread_atfork(); a program that uses urcu-bp itself
  *    must not call them again.
  *  - A peer with write permission can punch holes into or truncate a shm: or file: object, which is
- *    a SIGBUS for those who touch
- *    the memory. Between users who do not trust each other use sysv: or memfd: (which cannot be
- *    truncated).
+ *    a SIGBUS for those who touch the memory. Between users who do not trust each other use sysv:
+ *    or memfd: (which cannot be truncated).
+ *  - A process that is stopped (SIGSTOP) is alive: see shmq_reserve() and slow_limit for who waits.
  */
 #ifndef SHMQ_SHMQ_H
 #define SHMQ_SHMQ_H
@@ -80,10 +84,11 @@ extern "C" {
 enum shmq_kind {
 	SHMQ_SEGMENT = -1,  /**< not a queue: raw memory */
 	SHMQ_SPSC = 0,	    /**< one producer, one consumer, FIFO */
-	SHMQ_MPSC = 1,	    /**< not in this version: -ENOTSUP */
-	SHMQ_MPMC = 2,	    /**< not in this version: -ENOTSUP */
-	SHMQ_BROADCAST = 3, /**< not in this version: -ENOTSUP */
-	SHMQ_LATEST = 4	    /**< not in this version: -ENOTSUP */
+	SHMQ_MPSC = 1,	    /**< many producers, one consumer, FIFO for each producer; the consumer
+			       visits them in turn, and between them there is no order */
+	SHMQ_MPMC = 2,	    /**< many of both; one order, each message to exactly one consumer */
+	SHMQ_BROADCAST = 3, /**< one producer, each message to every consumer, FIFO */
+	SHMQ_LATEST = 4	    /**< one producer; consumers get the newest message only */
 };
 
 /** What carries a segment. */
@@ -98,17 +103,18 @@ enum shmq_backend {
 /** Roles, for shmq_attach() and shmq_open(). */
 #define SHMQ_PRODUCER 0x0001u /**< may send */
 #define SHMQ_CONSUMER 0x0002u /**< may receive */
-#define SHMQ_OBSERVER 0x0004u /**< may look: read-only, unregistered, alone */
+#define SHMQ_OBSERVER 0x0004u /**< may look: read-only, unregistered, not with other roles */
 /** Attach flags. */
-#define SHMQ_OLDEST 0x0008u /**< broadcast: start at the oldest message (not in this version) */
+#define SHMQ_OLDEST \
+	0x0008u /**< broadcast, and observers: start at the oldest message still there */
 #define SHMQ_HANGUP 0x0010u /**< -EPIPE when no peer of the other role is attached any more */
 /** Flags of attach and of creation. */
 #define SHMQ_LOCK 0x0020u     /**< every page resident and locked, or the call fails */
 #define SHMQ_POPULATE 0x0040u /**< every page present on return */
 /** Creation flags. */
-#define SHMQ_LOSSY 0x0080u     /**< not in this version: -ENOTSUP */
-#define SHMQ_RECORDS 0x0100u   /**< not in this version: -ENOTSUP */
-#define SHMQ_REDELIVER 0x0200u /**< not in this version: -ENOTSUP */
+#define SHMQ_LOSSY 0x0080u     /**< broadcast: the producer never waits, and overwrites */
+#define SHMQ_RECORDS 0x0100u   /**< SPSC, MPSC, broadcast: messages packed back to back */
+#define SHMQ_REDELIVER 0x0200u /**< MPMC: what a dead consumer had claimed goes to another */
 #define SHMQ_SPARSE \
 	0x0400u /**< segments: pages on first touch; a full file system is then a SIGBUS */
 
@@ -124,27 +130,40 @@ struct shmq_seg_opts {
 	int numa_node;	  /**< 0 or -1: any; others not in this version: -ENOTSUP */
 };
 
-/** How to create a queue. Zero fields mean the default, but for `msg_max`, which is taken as it is.
+/**
+ * How to create a queue. Zero fields mean the default, but for `msg_max`, which is taken as it is.
+ *
+ * Memory. SPSC, MPMC, broadcast: capacity slots of msg_max + 8 (MPMC, lossy: + 16) bytes, rounded
+ * up; MPSC: that for each of its participants; SHMQ_RECORDS: capacity + msg_max bytes.
  */
 struct shmq_opts {
 	size_t size;	 /**< sizeof(struct shmq_opts) */
 	int kind;	 /**< enum shmq_kind; SHMQ_SPSC */
 	size_t msg_max;	 /**< longest message in bytes, 0..SHMQ_MSG_MAX; with NULL options 4096 */
-	size_t capacity; /**< messages, 1..SHMQ_CAPACITY_MAX; 0: 1024 */
-	unsigned flags;	 /**< SHMQ_LOCK (every attach locks, or fails), SHMQ_POPULATE */
+	size_t capacity; /**< messages, 1..SHMQ_CAPACITY_MAX; 0: 1024. MPSC: of each lane; 0: 128.
+			    Latest: values kept, so that a reader is seldom lapped, 2 or more; 0: 4.
+			    With SHMQ_RECORDS: bytes, of which a message takes 8 + its length,
+			    rounded up to 8; 0: 1 MiB (MPSC: 64 KiB), or four of the longest */
+	unsigned flags;	 /**< SHMQ_LOCK (every attach locks, or fails), SHMQ_POPULATE, SHMQ_LOSSY,
+			    SHMQ_RECORDS, SHMQ_REDELIVER */
 	mode_t mode;	 /**< low 9 permission bits; 0: 0600. The umask does not apply. */
-	unsigned participants;	 /**< how many may be attached as producer or
-				    consumer, 1..SHMQ_PARTICIPANTS_MAX; 0: 64 */
-	unsigned max_deliveries; /**< not in this version: must be 0 */
-	size_t slow_limit;	 /**< not in this version: must be 0 */
-	size_t page_size; /**< 0: the system's; 2 MiB or 1 GiB: huge pages, where the backend has
+	unsigned participants; /**< how many may be attached as producer or consumer (MPSC: so many
+				    lanes there are), 1..SHMQ_PARTICIPANTS_MAX; 0: 64. Consumers of
+				    lossy broadcast and of latest do not count */
+	unsigned max_deliveries; /**< SHMQ_REDELIVER: how often a message is delivered, before it is
+				    dropped and counted as dead, 1..SHMQ_DELIVERIES_MAX; 0: 16 */
+	size_t slow_limit; /**< lossless broadcast: a consumer that would be further behind than so
+			      many messages (SHMQ_RECORDS: bytes) is ejected, and the producer never
+			      waits, 1..capacity; 0: the producer waits */
+	size_t page_size;  /**< 0: the system's; 2 MiB or 1 GiB: huge pages, where the backend has
 			     them */
-	int numa_node;	  /**< 0 or -1: any; others not in this version: -ENOTSUP */
+	int numa_node;	   /**< 0 or -1: any; others not in this version: -ENOTSUP */
 };
 
 #define SHMQ_MSG_MAX ((size_t)1 << 30)
 #define SHMQ_CAPACITY_MAX ((size_t)1 << 30)
 #define SHMQ_PARTICIPANTS_MAX 4095u
+#define SHMQ_DELIVERIES_MAX 4095u
 
 /** Bits of shmq_stat.mode above the permissions, as in shmid_ds. */
 #define SHMQ_DEST 01000u   /**< marked: destroyed with the last detach */
@@ -176,10 +195,32 @@ struct shmq_stat {
 	/* queues only: kind >= 0 */
 	int kind; /**< enum shmq_kind */
 	size_t capacity, msg_max;
-	uint64_t depth;			  /**< messages committed and not yet released */
-	uint64_t sent, received;	  /**< messages, since creation */
-	uint64_t lost, redelivered, dead; /**< messages; 0 for SPSC */
-	unsigned producers, consumers;	  /**< alive */
+	uint64_t depth; /**< messages committed and not yet released; lossless broadcast: by the
+			   slowest consumer; lossy, latest: those still there */
+	uint64_t sent,
+		received; /**< messages, since creation; received = sent - depth - lost - dead */
+	uint64_t lost;	  /**< MPMC: dropped with consumers that died. From shmq_qstat() of a handle
+			  that only reads: what it has missed; latest: its reads that gave up */
+	uint64_t redelivered, dead;    /**< MPMC: deliveries to another consumer; messages that had
+					  max_deliveries */
+	unsigned producers, consumers; /**< alive; lossy, latest: consumers include observers */
+	unsigned flags;		       /**< SHMQ_LOSSY, SHMQ_RECORDS, SHMQ_REDELIVER, as created */
+	unsigned participants, max_deliveries;
+	size_t slow_limit;
+};
+
+/** One participant of a queue, for shmq_participants(). A count that cannot be known is -1. */
+struct shmq_participant {
+	size_t size;	     /**< sizeof(struct shmq_participant) */
+	unsigned index;	     /**< its number; what shmq_info.sender tells */
+	unsigned roles;	     /**< SHMQ_PRODUCER, SHMQ_CONSUMER */
+	pid_t pid;	     /**< in its own PID namespace */
+	int alive;	     /**< 1, or 0: killed, and nobody has taken its place yet */
+	uint64_t generation; /**< how often its place has been taken */
+	int64_t messages;    /**< sent and received since it attached */
+	int64_t position;    /**< of its next message (records: the number of messages before it) */
+	int64_t lag;	     /**< consumers: messages sent and not yet received by it */
+	int64_t lost;	     /**< always 0 here: those who may lose messages have no entry */
 };
 
 /** New owner and permissions, for shmq_set(). (uid_t)-1, (gid_t)-1, (mode_t)-1: leave as it is. */
@@ -192,11 +233,16 @@ struct shmq_perm {
 
 /** Of the last message received, for shmq_info(). */
 struct shmq_info {
-	size_t size;	     /**< sizeof(struct shmq_info), set by the caller */
-	uint64_t sequence;   /**< its position since creation, from 0 */
-	int sender;	     /**< participant index of the producer attached now; -1: none */
-	uint64_t lost;	     /**< messages lost before it; 0 for SPSC */
-	unsigned deliveries; /**< how often it has been delivered, where that is counted; SPSC: 1 */
+	size_t size;	   /**< sizeof(struct shmq_info), set by the caller */
+	uint64_t sequence; /**< its number since creation, from 0: of the queue; MPSC: of its lane;
+			      MPMC: its position, of which aborted and dead senders leave out some;
+			      redelivered: the position that its slot has come to meanwhile */
+	int sender;	   /**< participant index of its sender; one producer: of the one attached
+				now; -1: none */
+	uint64_t lost;	   /**< messages that this consumer missed between the last one and this:
+				lossy, latest, observers; else 0 */
+	unsigned deliveries; /**< how often it has been delivered, this one included; 1, but for
+				SHMQ_REDELIVER */
 };
 
 /** What locking takes, for shmq_memlock(). */
@@ -525,7 +571,9 @@ ssize_t shmq_footprint(const struct shmq_opts *opts);
  * Create a queue; never finds an existing one.
  *
  * @return as shmq_seg_create(), and
- *   -ENOTSUP  a kind or flag this version does not have
+ *   -ENOTSUP  a flag or limit that this kind does not have
+ *   -EINVAL   a number out of its range; with SHMQ_RECORDS a capacity below 8 + msg_max, rounded up
+ *             to a multiple of 8
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -538,21 +586,30 @@ int shmq_create(const char *addr, const struct shmq_opts *opts);
  * Attach a queue in a role, and take that role.
  *
  * Takes over from a producer or consumer that died: nothing it had committed is lost, and what a
- * dead consumer had received and not released comes again.
+ * dead consumer had received and not released comes again (MPMC: only with SHMQ_REDELIVER).
+ *
+ * A consumer of broadcast starts with the next message that is sent, or, with SHMQ_OLDEST, with the
+ * oldest one that is still there (at least a third of the capacity is kept, if sent). Consumers
+ * of lossy broadcast and of latest map the queue read-only, need read permission only, and wait by
+ * looking again, at least once a millisecond.
+ *
+ * An observer maps the queue read-only and is seen by nobody but nattch. It may shmq_recv(): it
+ * gets a copy of each message that it is quick enough to see, and consumes none.
  *
  * @param out   the handle, owned by the caller until shmq_detach(); untouched on an error
  * @param role  SHMQ_PRODUCER and/or SHMQ_CONSUMER, or SHMQ_OBSERVER; with SHMQ_HANGUP, SHMQ_LOCK,
- *              SHMQ_POPULATE
+ *              SHMQ_POPULATE, SHMQ_OLDEST
  * @return 0, or
- *   -EBUSY    a live process holds the single-producer or single-consumer role: wait for it, or
- *             stop it
+ *   -EBUSY    a live process holds the role, and this kind has but one producer, or one consumer:
+ *             wait for it, or stop it
  *   -EAGAIN   the segment is still being created, for a second now: try again
  *   -ENOSPC   every participant entry is held by a live process: detach one, or create with more
  *             `participants`
  *   -EXDEV    the side file of a sysv: queue is not the one it was created with (another mount
  *             namespace?)
  *   -EINVAL   malformed address or role; the segment is not a queue
- *   -ENOTSUP  SHMQ_OLDEST
+ *   -ENOTSUP  SHMQ_OLDEST for a consumer of a kind other than broadcast; SHMQ_HANGUP for a producer
+ *             of lossy broadcast or latest, whose consumers leave no trace
  *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE
  *             as shmq_seg_attach_at()
  *
@@ -568,8 +625,8 @@ int shmq_attach(struct shmq **out, const char *addr, unsigned role);
  *
  * @param opts  with NULL options any geometry will do
  * @return as shmq_create() and shmq_attach(), and
- *   -EINVAL  kind, msg_max or capacity of the existing queue differ from `opts`; memfd: and
- *            sysv:private, which always create
+ *   -EINVAL  kind, msg_max, capacity, or the flags SHMQ_LOSSY, SHMQ_RECORDS, SHMQ_REDELIVER of the
+ *            existing queue differ from `opts`; memfd: and sysv:private, which always create
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -579,8 +636,8 @@ int shmq_attach(struct shmq **out, const char *addr, unsigned role);
 int shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts, unsigned role);
 
 /**
- * Detach: abort an open reservation, return an open peek, give the role back, unmap, free the
- * handle.
+ * Detach: abort an open reservation, return an open peek, give the role back, unmap, close the
+ * descriptor of shmq_fd(), free the handle.
  *
  * @return 0, or
  *   -EINVAL  `q` is NULL
@@ -593,6 +650,21 @@ int shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts,
  */
 int shmq_detach(struct shmq *q);
 
+/**
+ * Call `each` for every participant of a queue: producers and consumers that are attached, or were
+ * killed and nobody has taken their place yet. Those who only read have no entry.
+ *
+ * @param each  its `row` is valid during the call; a result other than 0 ends the walk
+ * @return 0, what `each` returned, -EINVAL (`each` NULL), or as shmq_attach() with SHMQ_OBSERVER
+ *
+ * Progress:   blocks (file system)
+ * Threads:    any
+ * Signals:    no
+ * On a crash: nothing is seen
+ */
+int shmq_participants(const char *addr, int (*each)(const struct shmq_participant *row, void *arg),
+		      void *arg);
+
 /** Fill `st` for an attached queue; works after shmq_remove(). Returns and the rest as
  * shmq_seg_stat(), and -EBADF after fork(). */
 int shmq_qstat(const struct shmq *q, struct shmq_stat *st);
@@ -601,6 +673,12 @@ int shmq_qstat(const struct shmq *q, struct shmq_stat *st);
  * Send one message.
  *
  * What the caller did before is visible to the receiver of this message.
+ *
+ * Broadcast without a consumer: sent to nobody, and never full. When the queue is full: SPSC, MPMC,
+ * lossless broadcast wait for room, MPSC for room in the caller's own lane; lossy broadcast and
+ * latest overwrite and are never full. Who is in the way of a sender that waits, and was killed, is
+ * out of its way within milliseconds. MPMC: a message that a consumer holds is passed by; the place
+ * that was passed takes room until consumers come to it.
  *
  * @param msg         its bytes; may be NULL when len is 0
  * @param len         0..msg_max
@@ -619,8 +697,9 @@ int shmq_qstat(const struct shmq *q, struct shmq_stat *st);
  *   -EINVAL     not attached as producer; msg NULL with len > 0; a negative timeout other than
  *               SHMQ_FOREVER
  *
- * Progress:   wait-free with timeout 0; else blocks while full (on the consumer). A system call
- *             only to sleep, or to wake a sleeper.
+ * Progress:   wait-free with timeout 0 (MPMC: lock-free); else blocks while full. A system call
+ *             only to sleep, to wake a sleeper, or, while full, once a millisecond to ask whether
+ *             who is in the way lives
  * Threads:    one thread per handle
  * Signals:    no
  * On a crash: the message is sent completely or not at all
@@ -630,26 +709,38 @@ int shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns);
 /**
  * Receive one message.
  *
+ * Latest: with timeout 0 the newest value, also when it was received before (shmq_info() tells its
+ * number); with a timeout, waits for one that was not. MPMC: -EAGAIN also says that the next
+ * message is still being written, by a process that has claimed its place in the order and lives.
+ *
  * @param buf   room for the message; may be NULL when size is 0
  * @param size  its bytes
  * @return the length of the message, 0..msg_max, or
- *   -EAGAIN     empty, and timeout_ns is 0
+ *   -EAGAIN     empty, and timeout_ns is 0; latest: nothing was sent yet, or the producer has
+ *               overtaken several attempts to read (counted: shmq_stat.lost of shmq_qstat())
  *   -ETIMEDOUT  empty for timeout_ns
  *   -EINTR      a signal handler ran while waiting
  *   -EMSGSIZE   longer than `size`; it stays where it is
  *   -EIDRM      the queue was removed, and is empty
- *   -EPIPE      with SHMQ_HANGUP: producers have come and gone, and nothing is left
+ *   -EPIPE      with SHMQ_HANGUP: producers have come and gone, and nothing is left (with
+ *               SHMQ_REDELIVER: nor held by a consumer, which might die). Reported once
+ *               (MPMC: until the last consumer that was told has detached): who attaches after that
+ *               waits for new producers. Broadcast, latest: to each consumer that found something
+ *               to read, or a producer, since it attached
+ *   -ESTALE     this consumer was too far behind (slow_limit), and ejected: detach, attach again
  *   -EBUSY      a message is peeked: release it first
  *   -EBADMSG    shared memory breaks an invariant: this handle refuses further work; detach it
  *   -EBADF      inherited through fork(): attach in the child
- *   -EINVAL     not attached as consumer; buf NULL with size > 0; a negative timeout other than
- *               SHMQ_FOREVER
+ *   -EINVAL     not attached as consumer or observer; buf NULL with size > 0; a negative timeout
+ *               other than SHMQ_FOREVER
  *
- * Progress:   wait-free with timeout 0; else blocks while empty (on the producer). A system call
- *             only to sleep, or to wake a sleeper.
+ * Progress:   wait-free with timeout 0 (MPMC: lock-free); else blocks while empty. A system call
+ *             only to sleep, to wake a sleeper, or, while empty, once a millisecond to ask whether
+ *             who is in the way lives (MPMC)
  * Threads:    one thread per handle
  * Signals:    no
- * On a crash: the message was received, or comes again to the next consumer
+ * On a crash: the message was received, or comes again to the next consumer (MPMC: or, longer than
+ *             256 bytes and without SHMQ_REDELIVER, is dropped and counted)
  */
 ssize_t shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns);
 
@@ -658,8 +749,9 @@ ssize_t shmq_recv(struct shmq *q, void *buf, size_t size, int64_t timeout_ns);
  * send what fits without waiting.
  *
  * @return how many were sent, in order (0 only for n = 0), or what shmq_send() returns for the
- *         first. A later one that is longer than
- *         msg_max ends the batch before it. -EINVAL: v NULL with n > 0.
+ *         first. A later one that is longer than msg_max ends the batch before it. MPMC: others'
+ *         messages may come in between. -EINVAL: v NULL with n > 0. -ENOTSUP: latest, of which
+ *         only the last would be seen.
  *
  * Progress, Threads, Signals:  as shmq_send()
  * On a crash: a prefix of the batch is sent
@@ -671,16 +763,20 @@ ssize_t shmq_send_batch(struct shmq *q, const struct iovec *v, size_t n, int64_t
  * there is one, then take what is there.
  *
  * @return how many were received (0 only for n = 0), or what shmq_recv() returns for the first. A
- *         later one that does not fit its
- *         iovec ends the batch before it. -EINVAL: v NULL with n > 0.
+ *         later one that does not fit its iovec ends the batch before it. -EINVAL: v NULL with
+ *         n > 0. -ENOTSUP: latest, which has but one. shmq_info() tells about the last.
  *
  * Progress, Threads, Signals:  as shmq_recv()
- * On a crash: all of the batch comes again to the next consumer, or none
+ * On a crash: all of the batch comes again to the next consumer, or none (MPSC: of each lane; MPMC:
+ *             what is received is received)
  */
 ssize_t shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeout_ns);
 
 /**
  * Reserve room for a message in the queue itself, to be written in place (zero copy).
+ *
+ * MPMC: the reservation has its place in the order: receivers that come to it wait for it, as long
+ * as the caller lives. So reserve, write, commit, and do nothing else between.
  *
  * @param slot  its iov_base becomes the memory (8-byte aligned, owned by the caller until commit or
  *              abort), its iov_len `len`
@@ -693,7 +789,8 @@ ssize_t shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeo
 int shmq_reserve(struct shmq *q, struct iovec *slot, size_t len, int64_t timeout_ns);
 
 /**
- * Send the reserved message, of slot->iov_len bytes (at most what was reserved).
+ * Send the reserved message, of slot->iov_len bytes (at most what was reserved); also after
+ * shmq_remove(), of which only the next reserve tells.
  *
  * @return 0, or
  *   -EINVAL  no reservation is open, or `slot` is not it
@@ -715,12 +812,16 @@ int shmq_abort(struct shmq *q, struct iovec *slot);
  * Look at the next message in place (zero copy); it stays until shmq_release(). A second peek
  * returns the same message.
  *
+ * MPMC: the message is the caller's until release, for as long as it likes: others pass it by.
+ *
  * @param msg  its iov_base becomes the message (8-byte aligned, read-only for the caller, until
  *             release), its iov_len the length
- * @return 0, or as shmq_recv() but for -EBUSY and -EMSGSIZE; -EINVAL: `msg` NULL
+ * @return 0, or as shmq_recv() but for -EBUSY and -EMSGSIZE; -EINVAL: `msg` NULL; -ENOTSUP: lossy
+ *         broadcast, latest, slow_limit, and observers, under whose eyes the producer may overwrite
  *
  * Progress, Threads, Signals:  as shmq_recv()
- * On a crash: the message comes again to the next consumer
+ * On a crash: the message comes again to the next consumer (MPMC: with SHMQ_REDELIVER; else it is
+ *             dropped and counted)
  */
 int shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns);
 
@@ -729,7 +830,8 @@ int shmq_peek(struct shmq *q, struct iovec *msg, int64_t timeout_ns);
 int shmq_release(struct shmq *q, struct iovec *msg);
 
 /**
- * Tell about the last message received or peeked through this handle.
+ * Tell about the last message received or peeked through this handle, also when a call since found
+ * none.
  *
  * @return 0, -EAGAIN (none yet), -EINVAL (`q` NULL, info->size not a known size), -EFAULT (`info`
  *         NULL), -EBADF (after fork())
@@ -740,6 +842,33 @@ int shmq_release(struct shmq *q, struct iovec *msg);
  * On a crash: nothing is seen
  */
 int shmq_info(const struct shmq *q, struct shmq_info *info);
+
+/**
+ * Return a descriptor for poll(), epoll and event loops built on them: readable (POLLIN) when there
+ * may be work for this handle: a message, or, for a producer that is no consumer, room.
+ *
+ * When it is readable, call shmq_recv() (or shmq_send()) with timeout 0 until -EAGAIN: that makes
+ * it unreadable, and arms it again. Level-triggered: it stays readable until then. It becomes
+ * readable for no reason now and then, at least every 50 ms while armed, so that a call notices
+ * what nobody could tell: a peer that was killed, a queue that was removed. For handles that only
+ * read it is readable every millisecond. A handle that is both producer and consumer: after -EAGAIN
+ * of either call it is readable for that one's sake.
+ *
+ * It costs the other side nothing while nobody is armed, and one write() when it wakes an armed
+ * one.
+ *
+ * @return the descriptor, close-on-exec; the same at each call; owned by the handle: closed by
+ *         shmq_detach(); do not read, write or close it; or
+ *   -EINVAL  `q` is NULL
+ *   -EBADF   inherited through fork()
+ *   -EACCES -ENOSPC -EMFILE -ENFILE -ENOMEM  no FIFO in /dev/shm, or no descriptor, to be had
+ *
+ * Progress:   blocks (file system) at the first call
+ * Threads:    one thread per handle
+ * Signals:    no
+ * On a crash: the kernel closes it; its FIFO's name is cleared by who comes next, or shmq gc
+ */
+int shmq_fd(struct shmq *q);
 
 /** Return a text for a negated errno value (its sign does not matter), in shmq's meaning; never
  * NULL, static. Wait-free. */

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue_look.h"
+
+#include <shmq/shmq.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A word of the data. PUBLISH and its like, acquire: only the word itself is looked at. */
+static uint64_t
+word_at(const struct queue_look *look, uint64_t offset)
+{
+	uint64_t at = look->g->data_offset + offset, word = 0;
+
+	if (look->mapped)
+		/* PUBLISH, acquire: a turn, nothing behind it. */
+		return shmq_load_acquire_u64(
+			(const uint64_t *)(const void *)((const unsigned char *)look->object + at));
+	if (pread(look->fd, &word, sizeof(word), (off_t)at) != sizeof(word))
+		return 0;
+	return word;
+}
+
+/* Slots -------------------------------------------------------------------------------------- */
+
+/* Whether the message at `position` is in the ring that begins at `offset`. */
+static bool
+is_there(const struct queue_look *look, uint64_t offset, uint64_t position)
+{
+	uint64_t word =
+		word_at(look, offset + (position & (look->g->slots - 1)) * look->g->slot_bytes);
+
+	return (uint32_t)(word >> 32) == shmq_spsc_turn(position);
+}
+
+/* As shmq_spsc_find_tail(), for a ring that may not be mapped. */
+static uint64_t
+find_tail(const struct queue_look *look, uint64_t offset, uint64_t head)
+{
+	uint64_t there = 0, beyond = look->g->capacity;
+
+	if (!is_there(look, offset, head))
+		return head;
+	while (there < beyond) {
+		uint64_t middle = there + (beyond - there) / 2;
+
+		if (is_there(look, offset, head + middle))
+			there = middle + 1;
+		else
+			beyond = middle;
+	}
+	return head + there;
+}
+
+/* Lanes -------------------------------------------------------------------------------------- */
+
+static bool
+records(const struct queue_look *look)
+{
+	return look->g->flags & SHMQ_RECORDS;
+}
+
+/* Relaxed: counts, each alone; but RECYCLE, acquire: slots before a head may be anything. */
+struct queue_counts
+shmqi_look_lane(const struct queue_look *look, unsigned lane)
+{
+	const struct format_lane *l = queue_look_lane(look, lane);
+	struct queue_counts counts;
+
+	if (records(look)) {
+		counts.received = shmq_load_relaxed_u64(&l->reader.received);
+		counts.sent = shmq_load_relaxed_u64(&l->writer.sent);
+	} else {
+		/* RECYCLE, acquire: as above. */
+		counts.received = shmq_load_acquire_u64(&l->reader.head);
+		counts.sent = find_tail(look, lane * look->g->lane_bytes, counts.received);
+	}
+	return counts;
+}
+
+static void
+look_mpsc(const struct queue_look *look, struct shmq_stat *st)
+{
+	for (unsigned i = 0; i < look->g->participants; i++) {
+		struct queue_counts counts = shmqi_look_lane(look, i);
+
+		st->sent += counts.sent;
+		st->received += counts.received;
+	}
+}
+
+static void
+look_spsc(const struct queue_look *look, struct shmq_stat *st)
+{
+	const struct format_control *control = queue_look_control(look);
+
+	if (records(look)) {
+		st->received = shmq_load_relaxed_u64(&control->progress.received);
+		st->sent = shmq_load_relaxed_u64(&control->writer.sent);
+		return;
+	}
+	/* RECYCLE, acquire: slots before it may be anything. */
+	st->received = shmq_load_acquire_u64(&control->progress.head);
+	st->sent = find_tail(look, 0, st->received);
+}
+
+/* Received is what the slowest reader has; without readers nothing waits to be received. */
+static void
+look_broadcast(const struct queue_look *look, struct shmq_stat *st)
+{
+	look_spsc(look, st);
+	st->received = st->sent;
+	for (unsigned i = 0; i < look->g->participants; i++) {
+		const struct format_reader *reader = &queue_look_lane(look, i)->reader;
+		uint64_t count = records(look) ? shmq_load_relaxed_u64(&reader->received)
+					       : shmq_load_relaxed_u64(&reader->head);
+
+		if ((shmq_load_relaxed_u64(&reader->state) & 0xffffu) == SHMQI_READER_IN &&
+		    st->sent - count > st->sent - st->received && st->sent - count <= st->sent)
+			st->received = count;
+	}
+}
+
+/* Whoever looks may find what is still there. */
+static void
+look_lossy(const struct queue_look *look, struct shmq_stat *st)
+{
+	const struct format_writer *writer = &queue_look_control(look)->writer;
+	uint64_t oldest = shmq_load_relaxed_u64(&writer->oldest), keep = look->g->capacity, header;
+	uint64_t period = format_records_period(look->g->capacity + FORMAT_LOSSY_SLACK);
+
+	st->sent = records(look) ? shmq_load_relaxed_u64(&writer->sent)
+				 : shmq_load_relaxed_u64(&writer->tail);
+	if (look->g->kind == SHMQ_LATEST)
+		keep = 1;
+	st->depth = st->sent < keep ? st->sent : keep;
+	if (records(look)) {
+		header = word_at(look, oldest / 8 * 8 % period);
+		st->depth = (uint32_t)((uint32_t)st->sent - (uint32_t)(header >> 32));
+	}
+	st->received = st->sent - st->depth;
+}
+
+/* MPMC --------------------------------------------------------------------------------------- */
+
+/* What slots show: messages committed and not released; how far beyond `tail` is claimed. */
+struct slots_seen {
+	uint64_t tail, depth;
+	int64_t claimed;
+};
+
+static void
+see_slot(const struct queue_look *look, struct slots_seen *seen, uint64_t word)
+{
+	bool there = mpmc_state(word) == MPMC_CLAIMED || mpmc_state(word) == MPMC_FULL;
+	int64_t beyond = mpmc_ahead(word, seen->tail) + 1 - (there ? 0 : (int64_t)look->g->slots);
+
+	seen->depth += shmqi_mpmc_occupied(word);
+	seen->claimed = beyond > seen->claimed ? beyond : seen->claimed;
+}
+
+/* Slots that are not mapped are read many at a time. */
+static void
+see_unmapped(const struct queue_look *look, struct slots_seen *seen)
+{
+	unsigned char block[1 << 15];
+	uint64_t each = look->g->slot_bytes, many = sizeof(block) / each, word;
+
+	for (uint64_t i = 0; i < look->g->slots; i += many ? many : 1) {
+		uint64_t n = look->g->slots - i < many ? look->g->slots - i : many;
+		off_t at = (off_t)(look->g->data_offset + i * each);
+
+		if (many == 0)
+			see_slot(look, seen, word_at(look, i * each));
+		else if (pread(look->fd, block, n * each, at) != (ssize_t)(n * each))
+			return;
+		for (uint64_t k = 0; k < n; k++) {
+			memcpy(&word, block + k * each, sizeof(word));
+			see_slot(look, seen, word);
+		}
+	}
+}
+
+static void
+look_mpmc(const struct queue_look *look, struct shmq_stat *st)
+{
+	const struct format_control *control = queue_look_control(look);
+	/* Relaxed, all of them: counts and a hint, each alone. */
+	struct slots_seen seen = {.tail = shmq_load_relaxed_u64(&control->writer.tail)};
+	uint64_t gone = shmq_load_relaxed_u64(&control->recovery.lost) +
+			shmq_load_relaxed_u64(&control->recovery.dead);
+
+	if (look->mapped) {
+		for (uint64_t i = 0; i < look->g->slots; i++)
+			see_slot(look, &seen, word_at(look, i * look->g->slot_bytes));
+	} else {
+		see_unmapped(look, &seen);
+	}
+	st->depth = seen.depth;
+	st->sent = seen.tail + (uint64_t)seen.claimed -
+		   shmq_load_relaxed_u64(&control->recovery.voided);
+	gone += st->depth;
+	st->received = st->sent > gone ? st->sent - gone : 0;
+}
+
+/* Participants ------------------------------------------------------------------------------- */
+
+/* How many messages went through the place of participant `i` in this role, since creation. */
+static uint64_t
+count_of(const struct queue_look *look, unsigned i, bool producer, const struct shmq_stat *st)
+{
+	const struct format_reader *reader = &queue_look_lane(look, i)->reader;
+	int kind = look->g->kind;
+
+	if (kind == SHMQ_MPSC && producer)
+		return shmqi_look_lane(look, i).sent;
+	if (kind == SHMQ_BROADCAST && !producer && !shmqi_format_read_only(look->g))
+		/* Relaxed: a diagnosis. */
+		return shmq_load_relaxed_u64(records(look) ? &reader->received : &reader->head);
+	return producer ? st->sent : st->received;
+}
+
+void
+shmqi_look_place(const struct queue_look *look, struct shmq_participant *row)
+{
+	const struct format_participant *entry =
+		(const void *)((const unsigned char *)look->object + 2 * FORMAT_PAGE);
+	bool producer = row->roles & SHMQ_PRODUCER, consumer = row->roles & SHMQ_CONSUMER;
+	struct shmq_stat st = {.size = sizeof(st)};
+	uint64_t base, position, messages;
+
+	shmqi_look_kind(look, &st);
+	/* Relaxed, both: a diagnosis. */
+	base = shmq_load_relaxed_u64(&entry[row->index].base);
+	row->lag = consumer ? (int64_t)st.depth : -1;
+	row->position = -1;
+	if (look->g->kind == SHMQ_MPMC) {
+		row->messages = (int64_t)shmq_load_relaxed_u64(&entry[row->index].messages);
+		return;
+	}
+	messages = -base;
+	if (consumer) {
+		position = count_of(look, row->index, false, &st);
+		row->position = (int64_t)position;
+		messages += position;
+		if (look->g->kind == SHMQ_BROADCAST)
+			row->lag = (int64_t)(st.sent - position);
+	}
+	if (producer) {
+		position = count_of(look, row->index, true, &st);
+		row->position = (int64_t)position;
+		messages += position;
+	}
+	row->messages = (int64_t)messages;
+}
+
+uint64_t
+shmqi_queue_count(const struct shmq *q)
+{
+	const struct queue_look look = {&q->seg->g, q->seg->object, true, -1};
+	struct shmq_stat st = {.size = sizeof(st)};
+	uint64_t count = 0;
+
+	if (q->seg->g.kind == SHMQ_MPMC)
+		return 0;
+	shmqi_look_kind(&look, &st);
+	if (q->roles & SHMQ_CONSUMER)
+		count += count_of(&look, q->index, false, &st);
+	if (q->roles & SHMQ_PRODUCER)
+		count += count_of(&look, q->index, true, &st);
+	return count;
+}
+
+void
+shmqi_look_kind(const struct queue_look *look, struct shmq_stat *st)
+{
+	switch (look->g->kind) {
+	case SHMQ_MPSC:
+		look_mpsc(look, st);
+		break;
+	case SHMQ_MPMC:
+		look_mpmc(look, st);
+		return;
+	case SHMQ_LATEST:
+		look_lossy(look, st);
+		return;
+	case SHMQ_BROADCAST:
+		if (look->g->flags & SHMQ_LOSSY) {
+			look_lossy(look, st);
+			return;
+		}
+		look_broadcast(look, st);
+		break;
+	default:
+		look_spsc(look, st);
+		break;
+	}
+	st->depth = st->sent - st->received;
+}
