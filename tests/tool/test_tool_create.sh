@@ -78,18 +78,74 @@ same "shmid" "${addr#sysv:id/}" "$(field "$addr" id)"
 same "key of a private segment" 0 "$(field "$addr" key)"
 expect 0 "$SHMQ" rm "$addr"
 
+# What each kind is made with, and what it has by default.
+addr=$(queue)
+made() {
+	local wanted=$1
+
+	shift
+	expect 0 "$SHMQ" create "$addr" "$@"
+	expect 0 "$SHMQ" stat --json "$addr"
+	same "capacity participants max_deliveries slow_limit flags of $*" "$wanted" "$(json "$out" capacity) $(
+		json "$out" participants) $(json "$out" max_deliveries) $(json "$out" slow_limit) $(json "$out" flags)"
+	expect 0 "$SHMQ" rm "$addr"
+}
+made "1024 64 0 0 0"
+made "1024 64 0 0 0" --kind spsc
+made "128 64 0 0 0" --kind mpsc
+made "1024 64 0 0 0" --kind mpmc
+made "1024 64 0 0 0" --kind broadcast
+made "4 64 0 0 0" --kind latest
+made "1048576 64 0 0 1" --records
+made "65536 5 0 0 1" --kind mpsc --records --participants 5
+made "1048576 64 0 0 2" --kind broadcast --records --lossy
+made "1024 64 0 0 1" --kind broadcast --lossy
+made "1024 64 0 7 0" --kind broadcast --slow-limit 7
+made "1024 64 16 0 1" --kind mpmc --redeliver
+made "3 1 2 0 1" --kind mpmc --redeliver --max-deliveries 2 --participants 1 --capacity 3
+expect 0 "$SHMQ" create "$addr" --kind broadcast --lossy --records
+same "first flag" lossy "$("$SHMQ" stat --json "$addr" | "$JSON_VALUE" flags 0)"
+same "second flag" records "$("$SHMQ" stat --json "$addr" | "$JSON_VALUE" flags 1)"
+expect 0 "$SHMQ" stat "$addr"
+grep -q '^kind  *broadcast lossy records$' "$out" || bad "stat: $(cat "$out")"
+expect 0 "$SHMQ" rm "$addr"
+
 # Refused, each in one line; nothing is made.
 addr=$(queue)
 expect 1 "$SHMQ" create memfd:x
 error_line memfd:x 'descriptor'
-for kind in mpsc mpmc broadcast latest; do
-	expect 1 "$SHMQ" create "$addr" --kind $kind
-	error_line "$addr" "create: kind $kind .*spsc"
+refused() {
+	local pattern=$1
+
+	shift
+	expect 1 "$SHMQ" create "$addr" "$@"
+	error_line "$addr" "create: .*$pattern"
+	[ ! -e "/dev/shm/${addr#shm:/}" ] || bad "a refused create left the object: $*"
+}
+for kind in spsc mpsc mpmc broadcast latest; do
+	case $kind in
+	mpmc | latest) refused 'choose one of' --kind $kind --records ;;
+	esac
+	if [ $kind != broadcast ]; then
+		refused 'add --kind broadcast, or leave it out' --kind $kind --lossy
+		refused 'add --kind broadcast, or leave it out' --kind $kind --slow-limit 5
+	fi
+	if [ $kind != mpmc ]; then
+		refused 'add --kind mpmc, or leave it out' --kind $kind --redeliver
+		refused 'add --kind mpmc, or leave it out' --kind $kind --redeliver --max-deliveries 3
+	fi
+	refused 'with --redeliver; add that' --kind $kind --max-deliveries 3
 done
-for flag in --lossy --records --redeliver; do
-	expect 1 "$SHMQ" create "$addr" $flag
-	error_line "$addr" 'create: '
+refused 'leave one out' --kind broadcast --lossy --slow-limit 5
+refused 'slow-limit 6 is more than the capacity; choose' --kind broadcast --capacity 5 --slow-limit 6
+refused 'slow-limit 1025 is more than' --kind broadcast --slow-limit 1025
+refused 'choose --capacity 2' --kind latest --capacity 1
+for kind in spsc mpsc broadcast "broadcast --lossy"; do
+	refused 'a message of 100 takes 112; choose at least that' --kind $kind --records --msg-max 100 --capacity 111
+	expect 0 "$SHMQ" create "$addr" --kind $kind --records --msg-max 100 --capacity 112
+	expect 0 "$SHMQ" rm "$addr"
 done
+refused 'smaller --capacity, --msg-max or --participants' --kind mpsc --capacity 1G --participants 4095
 expect 1 "$SHMQ" create "$addr" --huge 2M
 error_line "$addr" 'create: .*hugetlbfs'
 expect 1 "$SHMQ" create "$addr" --msg-max 1G --capacity 1G

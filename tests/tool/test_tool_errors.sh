@@ -59,6 +59,67 @@ error_line "$addr" 'attach as consumer: .*wait'
 expect 0 "$SHMQ" rm "$addr"
 ends_with 0 "$receiver" "recv --follow after rm"
 
+# No entry is free; flags that a kind does not have.
+expect 0 "$SHMQ" create "$addr" --participants 1
+"$SHMQ" recv --follow "$addr" >"$dir/copy" 2>"$dir/recv-err" &
+started
+receiver=$pid
+await "recv is attached" field_is "$addr" consumers 1
+expect 1 "$SHMQ" send "$addr" <"$dir/input"
+error_line "$addr" 'attach as producer: .*--participants'
+expect 0 "$SHMQ" rm "$addr"
+ends_with 0 "$receiver" "recv --follow after rm"
+for kind in spsc mpsc mpmc latest; do
+	expect 0 "$SHMQ" create "$addr" --kind $kind
+	expect 1 "$SHMQ" recv "$addr" --oldest
+	error_line "$addr" 'attach as consumer: --oldest is for broadcast; leave it out'
+	expect 0 "$SHMQ" rm "$addr"
+done
+for kind in latest "broadcast --lossy"; do
+	expect 0 "$SHMQ" create "$addr" --kind $kind
+	expect 1 "$SHMQ" send "$addr" --hangup <"$dir/input"
+	error_line "$addr" 'attach as producer: --hangup is not for lossy broadcast and latest'
+	expect 0 "$SHMQ" rm "$addr"
+done
+
+# One producer, many producers; of broadcast and latest, too, there is one.
+for kind in spsc mpsc mpmc broadcast latest; do
+	expect 0 "$SHMQ" create "$addr" --kind $kind --capacity 2
+	mkfifo "$dir/$kind"
+	exec 3<>"$dir/$kind"
+	"$SHMQ" send "$addr" --receivers 0 <"$dir/$kind" 2>"$dir/send-err" 3>&- &
+	started
+	await "send is attached" field_is "$addr" producers 1
+	case $kind in
+	mpsc | mpmc)
+		expect 0 "$SHMQ" send "$addr" <"$dir/input"
+		;;
+	*)
+		expect 1 "$SHMQ" send "$addr" --receivers 0 <"$dir/input"
+		error_line "$addr" 'attach as producer: .*live process.*wait'
+		;;
+	esac
+	kill -TERM "$pid"
+	ends_with 143 "$pid" "send on $kind"
+	exec 3>&-
+	expect 0 "$SHMQ" rm "$addr"
+done
+
+# A send that waits for its first receiver ends with its queue, and with a signal.
+for end in rm TERM; do
+	expect 0 "$SHMQ" create "$addr" --kind broadcast
+	"$SHMQ" send "$addr" <"$dir/input" 2>"$dir/send-err" &
+	started
+	await "send is attached" field_is "$addr" producers 1
+	same "sent" 0 "$(field "$addr" sent)"
+	[ $end = rm ] || kill -TERM "$pid"
+	[ $end = rm ] || ends_with 143 "$pid" "send that waits for a receiver"
+	expect 0 "$SHMQ" rm "$addr"
+	[ $end = TERM ] || ends_with 1 "$pid" "send that waits for a receiver"
+	cp "$dir/send-err" "$err"
+	[ $end = TERM ] || error_line "$addr" 'send: .*shmq create'
+done
+
 # A queue on sysv: whose side file is another one.
 addr=$(sysv_queue)
 expect 0 "$SHMQ" create "$addr"

@@ -4,7 +4,7 @@
 
 fields="address backend kind key id uid gid cuid cgid mode dest locked seq segsz atime dtime ctime cpid
 	lpid nattch page_size base resident_bytes locked_bytes lock_needed_bytes capacity msg_max depth sent
-	received lost redelivered dead producers consumers"
+	received lost redelivered dead producers consumers flags participants max_deliveries slow_limit rows"
 
 for addr in "$(queue)" "$(sysv_queue)" "file:$dir/queue"; do
 	expect 0 "$SHMQ" create "$addr" --msg-max 100 --capacity 10 --mode 0640
@@ -42,11 +42,14 @@ for addr in "$(queue)" "$(sysv_queue)" "file:$dir/queue"; do
 	same consumers 1 "$(field "$addr" consumers)"
 	same producers 0 "$(field "$addr" producers)"
 	same nattch 1 "$(field "$addr" nattch)"
+	same rows 1 "$(field "$addr" rows)"
+	same "pid of the row" "$pid" "$("$SHMQ" stat --json "$addr" | "$JSON_VALUE" rows 0 pid)"
 	[ "${addr%%:*}" = sysv ] || same lpid "$pid" "$(field "$addr" lpid)"
 	kill -KILL "$pid"
 	ends_with 137 "$pid" "killed recv"
 	same "nattch after SIGKILL" 0 "$(field "$addr" nattch)"
 	same "consumers after SIGKILL" 0 "$(field "$addr" consumers)"
+	same "the row of the killed one" false "$("$SHMQ" stat --json "$addr" | "$JSON_VALUE" rows 0 alive)"
 
 	# For people.
 	expect 0 "$SHMQ" stat "$addr"
@@ -71,6 +74,72 @@ for addr in "$(queue)" "$(sysv_queue)" "file:$dir/queue"; do
 	expect 0 "$SHMQ" rm "$addr"
 	expect 1 "$SHMQ" stat "$addr"
 	error_line "$addr" 'stat: '
+done
+
+# Who is attached to each kind: roles, messages, positions and lag of those who have an entry.
+row() {
+	json "$dir/json" rows "$@"
+}
+rows_of() {
+	"$SHMQ" stat --json "$1" >"$dir/json" && [ "$(json "$dir/json" rows)" = "$2" ]
+}
+mkfifo "$dir/feed"
+addr=$(queue rows)
+for options in spsc "spsc --records" mpsc "mpsc --records" mpmc broadcast "broadcast --records" "broadcast --lossy" \
+	latest; do
+	expect 0 "$SHMQ" create "$addr" --kind $options --msg-max 100 --participants 4
+	case $options in
+	*lossy | latest) readers=0 ;;
+	*) readers=1 ;;
+	esac
+	rm -f "$dir/copy"
+	"$SHMQ" recv --follow "$addr" >"$dir/copy" 2>"$dir/recv-err" &
+	started
+	receiver=$pid
+	await "recv is attached" field_is "$addr" consumers 1
+	exec 3<>"$dir/feed"
+	"$SHMQ" send --lines "$addr" <"$dir/feed" >"$dir/send" 2>&1 3>&- &
+	started
+	sender=$pid
+	await "both have rows" rows_of "$addr" $((readers + 1))
+	echo a >&3
+	await "it has come" grep -q a "$dir/copy"
+	await "it is counted" field_is "$addr" sent 1
+	if [ $readers -eq 1 ]; then
+		await "it is released" field_is "$addr" depth 0
+		kill -STOP "$receiver"
+	fi
+	echo b >&3
+	echo c >&3
+	await "two more are sent" field_is "$addr" sent 3
+	expect 0 rows_of "$addr" $((readers + 1))
+	same "$options: role of the sender" producer "$(row $readers roles 0)"
+	same "$options: pid of the sender" "$sender" "$(row $readers pid)"
+	same "$options: the sender lives" true "$(row $readers alive)"
+	same "$options: messages sent" 3 "$(row $readers messages)"
+	same "$options: lag of the sender" null "$(row $readers lag)"
+	same "$options: generation" 1 "$(row $readers generation)"
+	same "$options: lost" 0 "$(row $readers lost)"
+	if [ $readers -eq 1 ]; then
+		same "$options: role of the receiver" consumer "$(row 0 roles 0)"
+		same "$options: pid of the receiver" "$receiver" "$(row 0 pid)"
+		same "$options: messages received" 1 "$(row 0 messages)"
+		same "$options: lag of the receiver" 2 "$(row 0 lag)"
+	fi
+	case $options in
+	mpmc) same "position" null "$(row 1 position)" ;;
+	*) same "$options: position of the sender" 3 "$(row $readers position)" ;;
+	esac
+	expect 0 "$SHMQ" stat "$addr"
+	grep -Eq "^ +$readers  producer +$sender +yes +1 " "$out" || bad "$options: stat: $(cat "$out")"
+	grep -q "^INDEX  ROLE  *PID ALIVE GENERATION  *MESSAGES  *POSITION  *LAG  *LOST$" "$out" ||
+		bad "$options: stat has no head for the rows"
+	kill -CONT "$receiver"
+	kill -TERM "$sender"
+	ends_with 143 "$sender" "send"
+	expect 0 "$SHMQ" rm "$addr"
+	ends_with 0 "$receiver" "recv"
+	exec 3>&-
 done
 
 # Totals and limits.
@@ -132,6 +201,8 @@ if command -v ipcmk >/dev/null; then
 	same segsz 10000 "$(field "$addr" segsz)"
 	same capacity null "$(field "$addr" capacity)"
 	same depth null "$(field "$addr" depth)"
+	same rows null "$(field "$addr" rows)"
+	same flags null "$(field "$addr" flags)"
 	expect 1 "$SHMQ" recv "$addr"
 	error_line "$addr" 'attach as consumer: '
 	expect 0 "$SHMQ" rm "$addr"

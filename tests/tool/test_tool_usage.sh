@@ -2,7 +2,7 @@
 # Help, version, and usage errors: exit 2, and the library is not asked.
 . "$(dirname "$0")/tool.sh"
 
-commands="create ls stat rm set lock unlock gc doctor send recv version"
+commands="create ls stat rm set lock unlock gc doctor send recv tap version"
 
 expect 0 "$SHMQ" --help
 for command in $commands; do
@@ -33,10 +33,10 @@ expect 2 "$SHMQ" version something
 for command in ls gc doctor; do
 	expect 2 "$SHMQ" "$command" shm:/x
 done
-for command in create stat rm set lock unlock send recv; do
+for command in create stat rm set lock unlock send recv tap; do
 	expect 2 "$SHMQ" "$command"
 done
-for command in create stat lock unlock send recv; do
+for command in create stat lock unlock send recv tap; do
 	expect 2 "$SHMQ" "$command" shm:/a shm:/b
 done
 
@@ -48,6 +48,13 @@ done
 for count in 0 -1 x 2G; do
 	expect 2 "$SHMQ" create "$addr" --capacity "$count"
 done
+for option in --participants --max-deliveries --slow-limit; do
+	for count in 0 -1 x 2G ''; do
+		expect 2 "$SHMQ" create "$addr" $option "$count"
+	done
+done
+expect 2 "$SHMQ" create "$addr" --participants 4096
+expect 2 "$SHMQ" create "$addr" --redeliver --max-deliveries 4096
 for mode in 0 9 rw 01000 1777 -1 ''; do
 	expect 2 "$SHMQ" create "$addr" --mode "$mode"
 done
@@ -66,11 +73,16 @@ for chunk in 0 x -5 2G; do
 done
 expect 2 "$SHMQ" send "$addr" --lines --chunk 5 </dev/null
 expect 2 "$SHMQ" send "$addr" --chunk 5 --lines </dev/null
-for count in 0 -1 x; do
-	expect 2 "$SHMQ" recv "$addr" --count "$count"
+for command in recv tap; do
+	for count in 0 -1 x; do
+		expect 2 "$SHMQ" $command "$addr" --count "$count"
+	done
+	for seconds in -1 x nan inf '' 1s 1e10; do
+		expect 2 "$SHMQ" $command "$addr" --timeout "$seconds"
+	done
 done
-for seconds in -1 x nan inf '' 1s 1e10; do
-	expect 2 "$SHMQ" recv "$addr" --timeout "$seconds"
+for receivers in -1 x 4096 ''; do
+	expect 2 "$SHMQ" send "$addr" --receivers "$receivers" </dev/null
 done
 [ ! -e "/dev/shm/${addr#shm:/}" ] || bad "a usage error created $addr"
 finish

@@ -2,45 +2,48 @@
 /*
  * shmq recv: a queue to standard output.
  *
- * A message is written from where it lies in the queue, and released only when all its bytes are
- * out: a recv that is killed loses nothing. The next one repeats at most the message that was
- * being written.
+ * Where the queue can show a message in place, it is written from there, and released only when all
+ * its bytes are out: a recv that is killed loses nothing. The next one repeats at most the message
+ * that was being written (MPMC: only with --redeliver; else that one is dropped and counted).
+ *
+ * A receiver of lossy broadcast is seen by nobody, so a sender may be at work before it has found
+ * its place. What had been sent before the attach tells: if there was more after it, the receiver
+ * attaches again at the oldest message that is still there, and passes over those from before.
  */
 #include <errno.h>
-#include <poll.h>
+#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "tool.h"
 
 struct arguments {
 	const char *addr;
-	uint64_t count;	    /* messages still wanted */
+	uint64_t count;	    /* 0: all; of latest, one */
 	int64_t timeout_ns; /* how long to wait for one */
 	bool follow;
+	bool oldest;
 	bool verbose;
 };
 
+struct receiver {
+	struct reception in;
+	bool counts_from; /* `next` is known: what is missing before it was missed */
+	uint64_t next;	  /* number of the next message that is ours */
+};
+
 static const struct argp_option options[] = {
-	{"count", KEY_COUNT, "N", 0, "end after N messages; K, M, G are powers of 1024", 0},
+	{"count", KEY_COUNT, "N", 0,
+	 "end after N messages (latest: 1, unless --follow); K, M, G are powers of 1024", 0},
 	{"timeout", KEY_TIMEOUT, "S", 0,
 	 "fail when no message comes for S seconds (fractions allowed)", 0},
 	{"follow", KEY_FOLLOW, NULL, 0,
 	 "go on when the producers have gone; ends when the queue is removed", 0},
+	{"oldest", KEY_OLDEST, NULL, 0,
+	 "broadcast: begin with the oldest message still there, not with the next one sent", 0},
 	{"verbose", KEY_VERBOSE, NULL, 0, "say at the end how much was received", 0},
 	{0},
 };
-
-static uint64_t
-parse_count(const char *text, struct argp_state *state)
-{
-	uint64_t count = parse_size(text, SIZE_MAX, "--count", state);
-
-	if (count == 0)
-		argp_error(state, "--count: at least 1");
-	return count;
-}
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
@@ -49,13 +52,16 @@ parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case KEY_COUNT:
-		a->count = parse_count(arg, state);
+		a->count = parse_count(arg, SIZE_MAX, "--count", state);
 		return 0;
 	case KEY_TIMEOUT:
 		a->timeout_ns = parse_seconds(arg, "--timeout", state);
 		return 0;
 	case KEY_FOLLOW:
 		a->follow = true;
+		return 0;
+	case KEY_OLDEST:
+		a->oldest = true;
 		return 0;
 	case KEY_VERBOSE:
 		a->verbose = true;
@@ -65,108 +71,113 @@ parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static int
-timed_out(const struct arguments *a)
+/* Whether the message received is ours; what was missed before it is counted. */
+static bool
+is_ours(struct receiver *r)
 {
-	return fail_plain(
-		a->addr,
-		"receive: no message for %g s; start a producer, or wait longer with --timeout",
-		(double)a->timeout_ns / 1e9);
-}
+	struct shmq_info info = {.size = sizeof info};
 
-/* The part of the wait until the next look around; 0 when the time is up. */
-static int64_t
-slice(int64_t deadline_ns)
-{
-	int64_t left;
-
-	if (deadline_ns == SHMQ_FOREVER)
-		return SLICE_NS;
-	left = deadline_ns - clock_ns();
-	if (left <= 0)
-		return 0;
-	return left < SLICE_NS ? left : SLICE_NS;
-}
-
-/* Wait for a message. 0, 1 after a line about the time, or a negated errno. */
-static int
-next_message(struct transfer *t, struct iovec *msg, const struct arguments *a)
-{
-	int64_t deadline = SHMQ_FOREVER;
-	int err = shmq_peek(t->q, msg, 0);
-
-	if (err == -EAGAIN && a->timeout_ns != SHMQ_FOREVER)
-		deadline = clock_ns() + a->timeout_ns;
-	while (err == -EAGAIN || err == -ETIMEDOUT || err == -EINTR) {
-		int64_t wait_ns = slice(deadline);
-
-		if (interrupted())
-			return -EINTR;
-		if (wait_ns == 0)
-			return timed_out(a);
-		progress_idle(&t->progress);
-		err = shmq_peek(t->q, msg, wait_ns);
+	if (!r->in.buffer || shmq_info(r->in.t.q, &info) != 0)
+		return true;
+	if (!r->counts_from) {
+		r->counts_from = true;
+		r->next = info.sequence;
 	}
-	return err;
+	if (info.sequence < r->next)
+		return false;
+	r->in.t.progress.missed += info.sequence - r->next;
+	r->next = info.sequence + 1;
+	return true;
 }
 
 static int
-write_all(const struct transfer *t, const struct iovec *msg)
+receive_one(struct receiver *r)
 {
-	const char *p = msg->iov_base;
-	size_t left = msg->iov_len;
-
-	while (left > 0) {
-		ssize_t n = write(STDOUT_FILENO, p, left);
-
-		if (n >= 0) {
-			p += n;
-			left -= (size_t)n;
-			continue;
-		}
-		if (errno == EAGAIN)
-			wait_for(STDOUT_FILENO, POLLOUT, -1);
-		else if (errno != EINTR)
-			return fail_plain(
-				t->addr,
-				"write standard output: %s; what was not written stays in the "
-				"queue",
-				strerror(errno));
-		if (interrupted())
-			return -EINTR;
-	}
-	return 0;
-}
-
-static int
-receive_one(struct transfer *t, const struct arguments *a)
-{
+	struct reception *in = &r->in;
 	struct iovec msg;
 	size_t length;
-	int err = next_message(t, &msg, a);
+	int err;
 
+	do {
+		err = reception_next(in, &msg);
+	} while (!err && !is_ours(r));
 	if (err)
-		return err;
+		return err == -ETIMEDOUT ? reception_timed_out(in) : err;
 	length = msg.iov_len;
-	err = write_all(t, &msg);
+	err = reception_write(in, &msg);
 	if (err)
 		return err;
-	progress_add(&t->progress, 1, length);
-	return shmq_release(t->q, &msg);
+	progress_add(&in->t.progress, 1, length);
+	return in->buffer ? 0 : shmq_release(in->t.q, &msg);
 }
 
 /* The producers have come and gone, or the queue was removed: both are the end, not a failure. */
 static int
-receive_all(struct transfer *t, const struct arguments *a)
+receive_all(struct receiver *r)
 {
-	uint64_t left = a->count;
+	uint64_t left = r->in.count;
 	int err = 0;
 
 	while (!err && left > 0) {
-		err = interrupted() ? -EINTR : receive_one(t, a);
+		err = interrupted() ? -EINTR : receive_one(r);
 		left--;
 	}
 	return err == -EPIPE || err == -EIDRM ? 0 : err;
+}
+
+/* How many messages had been sent; 0 when the queue is not there yet. */
+static uint64_t
+sent_until_now(const char *addr)
+{
+	struct shmq_stat st = {.size = sizeof st};
+
+	return shmq_stat(addr, &st) == 0 && st.kind >= 0 ? st.sent : 0;
+}
+
+/* Attach, to all that is sent from now on. An exit status. */
+static int
+come(struct receiver *r, const struct arguments *a)
+{
+	unsigned role = SHMQ_CONSUMER | (a->follow ? 0 : SHMQ_HANGUP);
+	struct transfer *t = &r->in.t;
+	uint64_t before = sent_until_now(a->addr);
+	int status = transfer_open(t, a->addr, role | (a->oldest ? SHMQ_OLDEST : 0));
+
+	if (status || a->oldest || !(t->st.flags & SHMQ_LOSSY))
+		return status;
+	r->counts_from = true;
+	r->next = before;
+	if (t->st.sent == before)
+		return EXIT_DONE;
+	shmq_detach(t->q);
+	return transfer_open(t, a->addr, role | SHMQ_OLDEST);
+}
+
+static int
+run(struct receiver *r, const struct arguments *a)
+{
+	int err = reception_start(&r->in, false);
+
+	r->in.count = a->count ? a->count : UINT64_MAX;
+	if (!a->count && !a->follow && r->in.t.st.kind == SHMQ_LATEST)
+		r->in.count = 1;
+	if (!err)
+		err = receive_all(r);
+	free(r->in.buffer);
+	return err;
+}
+
+/* Lossy is what was asked for, so it is no failure. */
+static void
+tell_missed(const struct receiver *r)
+{
+	const struct progress *p = &r->in.t.progress;
+
+	if (p->missed && !p->summary && (r->in.t.st.flags & SHMQ_LOSSY))
+		fail_plain(p->addr,
+			   "receive: %" PRIu64 " of %" PRIu64 " messages were missed; read faster, "
+			   "or create the queue with a larger --capacity",
+			   p->missed, p->missed + p->messages);
 }
 
 int
@@ -179,18 +190,22 @@ cmd_recv(int argc, char **argv)
 		.doc = "Receive from a queue, which is created with defaults if it is absent, and "
 		       "write to standard output.\v"
 		       "Ends when the producers have come and gone and nothing is left, or the "
-		       "queue was removed. What could not be "
-		       "written stays in the queue.",
+		       "queue was removed; of latest, when the newest value is written. What "
+		       "could not be written stays in the queue.",
 	};
-	struct arguments a = {.count = UINT64_MAX, .timeout_ns = SHMQ_FOREVER};
-	struct transfer t = {0};
+	struct arguments a = {.timeout_ns = SHMQ_FOREVER};
+	struct receiver r = {.in.t.progress.verb = "received",
+			     .in.doing = "receive",
+			     .in.stuck = "the message that was being written is lost"};
 	int result;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	interrupt_arm();
-	if (transfer_open(&t, a.addr, SHMQ_CONSUMER | (a.follow ? 0 : SHMQ_HANGUP)))
+	if (come(&r, &a))
 		return EXIT_FAILED;
-	progress_start(&t.progress, a.addr, STDOUT_FILENO, a.verbose);
-	result = receive_all(&t, &a);
-	return transfer_close(&t, result, "receive");
+	r.in.timeout_ns = a.timeout_ns;
+	progress_start(&r.in.t.progress, STDOUT_FILENO, a.verbose);
+	result = transfer_close(&r.in.t, run(&r, &a), r.in.doing);
+	tell_missed(&r);
+	return result;
 }

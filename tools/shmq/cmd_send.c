@@ -6,11 +6,15 @@
  * line keeps its newline, so that recv gives back the input byte for byte. Chunks are full while
  * more input is there already; what a slow writer has given so far is sent as it is. The end of
  * the input is seen before room in the queue is asked for: a file that just fills the queue ends.
+ *
+ * A broadcast producer waits for nobody who is not there, so its messages could be gone before the
+ * first receiver comes. So the command waits for that before it sends anything.
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tool.h"
@@ -19,9 +23,13 @@
 #define PIECE_BYTES ((size_t)256 << 10)
 #define BATCH 256
 
+/* --receivers was not given. */
+#define AS_THE_KIND_IS (-1)
+
 struct arguments {
 	const char *addr;
-	size_t chunk; /* 0: msg_max */
+	size_t chunk;  /* 0: msg_max */
+	int receivers; /* that must be there before we begin, or AS_THE_KIND_IS */
 	bool lines;
 	bool hangup;
 	bool verbose;
@@ -41,20 +49,12 @@ static const struct argp_option options[] = {
 	{"lines", KEY_LINES, NULL, 0, "one message per line, with its newline", 0},
 	{"chunk", KEY_CHUNK, "BYTES", 0,
 	 "messages of that length (the queue's msg_max); K, M, G are powers of 1024", 0},
-	{"hangup", KEY_HANGUP, NULL, 0, "end with a failure when the consumer has gone", 0},
+	{"hangup", KEY_HANGUP, NULL, 0, "end with a failure when the consumers have gone", 0},
+	{"receivers", KEY_RECEIVERS, "N", 0,
+	 "begin when that many receivers are there (broadcast: 1; other kinds: 0)", 0},
 	{"verbose", KEY_VERBOSE, NULL, 0, "say at the end how much was sent", 0},
 	{0},
 };
-
-static size_t
-parse_chunk(const char *text, struct argp_state *state)
-{
-	size_t chunk = parse_size(text, SHMQ_MSG_MAX, "--chunk", state);
-
-	if (chunk == 0)
-		argp_error(state, "--chunk: at least 1");
-	return chunk;
-}
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
@@ -66,10 +66,13 @@ parse(int key, char *arg, struct argp_state *state)
 		a->lines = true;
 		break;
 	case KEY_CHUNK:
-		a->chunk = parse_chunk(arg, state);
+		a->chunk = parse_count(arg, SHMQ_MSG_MAX, "--chunk", state);
 		break;
 	case KEY_HANGUP:
 		a->hangup = true;
+		return 0;
+	case KEY_RECEIVERS:
+		a->receivers = (int)parse_size(arg, SHMQ_PARTICIPANTS_MAX, "--receivers", state);
 		return 0;
 	case KEY_VERBOSE:
 		a->verbose = true;
@@ -130,7 +133,7 @@ next_line(const struct sender *s)
 
 	if (newline)
 		return (size_t)(newline - start) + 1;
-	return s->eof || left > s->t.msg_max ? left : 0;
+	return s->eof || left > s->t.st.msg_max ? left : 0;
 }
 
 static size_t
@@ -160,7 +163,7 @@ cut_batch(struct sender *s, struct iovec *v)
 	while (n < BATCH) {
 		size_t length = next_length(s);
 
-		if (length == 0 || length > s->t.msg_max)
+		if (length == 0 || length > s->t.st.msg_max)
 			break;
 		v[n++] = (struct iovec){s->buffer + s->next, length};
 		s->next += length;
@@ -178,12 +181,24 @@ account(struct sender *s, const struct iovec *v, size_t n)
 	progress_add(&s->t.progress, n, bytes);
 }
 
+/* Of latest only the last one would be seen, so it has no batches. */
+static ssize_t
+send_some(const struct sender *s, const struct iovec *v, size_t n)
+{
+	int err;
+
+	if (s->t.st.kind != SHMQ_LATEST)
+		return shmq_send_batch(s->t.q, v, n, SLICE_NS);
+	err = shmq_send(s->t.q, v->iov_base, v->iov_len, SLICE_NS);
+	return err ? err : 1;
+}
+
 /* Wait for room for as long as it takes. */
 static int
 send_batch(struct sender *s, const struct iovec *v, size_t n)
 {
 	while (n > 0) {
-		ssize_t sent = shmq_send_batch(s->t.q, v, n, SLICE_NS);
+		ssize_t sent = send_some(s, v, n);
 
 		if (interrupted())
 			return -EINTR;
@@ -209,7 +224,7 @@ refuse_overlong(struct sender *s)
 			"send: line %llu is longer than msg_max, %zu bytes; create the queue with "
 			"a larger --msg-max, or "
 			"leave out --lines",
-			(unsigned long long)s->t.progress.messages + 1, s->t.msg_max);
+			(unsigned long long)s->t.progress.messages + 1, s->t.st.msg_max);
 	return fail_plain(
 		s->t.addr,
 		"send: msg_max is 0, so no byte can be sent; create the queue with a larger "
@@ -230,7 +245,7 @@ flush_buffer(struct sender *s)
 		if (err)
 			return err;
 	} while (n > 0);
-	return next_length(s) > s->t.msg_max ? refuse_overlong(s) : 0;
+	return next_length(s) > s->t.st.msg_max ? refuse_overlong(s) : 0;
 }
 
 static int
@@ -246,17 +261,42 @@ send_input(struct sender *s)
 	return err;
 }
 
+/* Nobody tells a producer that a receiver has come, so this looks, now and then. */
+static int
+await_receivers(struct sender *s, int wanted)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+	struct shmq_stat st = {.size = sizeof st};
+	int err = shmq_qstat(s->t.q, &st);
+
+	if (wanted == AS_THE_KIND_IS)
+		wanted = st.kind == SHMQ_BROADCAST;
+	while (!err && st.consumers < (unsigned)wanted) {
+		if (interrupted())
+			return -EINTR;
+		if (st.mode & SHMQ_DEST)
+			return -EIDRM;
+		progress_idle(&s->t.progress);
+		nanosleep(&pause, NULL);
+		err = shmq_qstat(s->t.q, &st);
+	}
+	return err;
+}
+
 static int
 run(struct sender *s, const struct arguments *a)
 {
-	size_t longest = s->t.msg_max > 0 ? s->t.msg_max : 1;
+	size_t longest = s->t.st.msg_max > 0 ? s->t.st.msg_max : 1;
 	int result;
 
-	if (a->chunk > s->t.msg_max)
+	if (a->chunk > s->t.st.msg_max)
 		return fail_plain(
 			a->addr,
 			"send: --chunk %zu is more than msg_max, %zu bytes; choose at most that",
-			a->chunk, s->t.msg_max);
+			a->chunk, s->t.st.msg_max);
+	result = await_receivers(s, a->receivers);
+	if (result)
+		return result;
 	s->lines = a->lines;
 	s->chunk = a->chunk ? a->chunk : longest;
 	/* Whole chunks, so that nothing is left to be moved; a line may begin anywhere. */
@@ -278,18 +318,19 @@ cmd_send(int argc, char **argv)
 		.args_doc = "ADDR",
 		.doc = "Send standard input through a queue, which is created with defaults if it "
 		       "is absent.\v"
-		       "Waits while the queue is full; ends at the end of the input. shmq recv "
-		       "gives the input back byte for byte.",
+		       "Waits while the queue is full, and on broadcast for the first receiver; "
+		       "ends at the end of the input. shmq recv gives the input back byte for "
+		       "byte.",
 	};
-	struct arguments a = {0};
-	struct sender s = {0};
+	struct arguments a = {.receivers = AS_THE_KIND_IS};
+	struct sender s = {.t.progress.verb = "sent"};
 	int result;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	interrupt_arm();
 	if (transfer_open(&s.t, a.addr, SHMQ_PRODUCER | (a.hangup ? SHMQ_HANGUP : 0)))
 		return EXIT_FAILED;
-	progress_start(&s.t.progress, a.addr, STDIN_FILENO, a.verbose);
+	progress_start(&s.t.progress, STDIN_FILENO, a.verbose);
 	result = run(&s, &a);
 	return transfer_close(&s.t, result, "send");
 }

@@ -44,8 +44,7 @@ static const struct remedy remedies[] = {
 	 "share /dev/shm between the containers or mount namespaces, or remove and create it again "
 	 "here"},
 	{EMSGSIZE, DURING_ANY, "create the queue with a larger --msg-max"},
-	{ENOTSUP, DURING_CREATE,
-	 "kind spsc without further flags works on every backend; see shmq(7)"},
+	{ENOTSUP, DURING_CREATE, "shmq(7) says what each kind and backend can do"},
 	{ENOTSUP, DURING_ANY, "shmq(7) says what each backend can do"},
 	{EINVAL, DURING_CREATE,
 	 "ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:private or file:/path; capacity and msg-max "
@@ -59,8 +58,11 @@ static const struct remedy remedies[] = {
 	{EMFILE, DURING_ANY, "raise the limit with ulimit -n"},
 	{ENFILE, DURING_ANY, "raise the limit with sysctl fs.file-max"},
 	{ENOSPC, DURING_ATTACH | DURING_TRANSFER,
-	 "every participant entry is in use: stop one, or create the queue anew; if the file "
-	 "system is full, make room"},
+	 "every participant entry is in use: stop one, or create the queue anew with more "
+	 "--participants; if the file system is full, make room"},
+	{ESTALE, DURING_ANY,
+	 "it fell more than --slow-limit behind: read faster, or create the queue with a larger "
+	 "one, or without"},
 	{ENOMEM, DURING_ANY, "free some memory"},
 };
 

@@ -80,6 +80,24 @@ add_memory(json_t *object, const struct shmq_stat *st)
 	json_object_set_new(object, "lock_needed_bytes", json_known(st->lock_needed_bytes));
 }
 
+/* What the queue was created with. */
+static void
+add_making(json_t *object, const struct shmq_stat *st)
+{
+	json_t *flags = st->kind >= 0 ? json_array() : json_null();
+
+	if (st->flags & SHMQ_LOSSY)
+		json_array_append_new(flags, json_string("lossy"));
+	if (st->flags & SHMQ_RECORDS)
+		json_array_append_new(flags, json_string("records"));
+	if (st->flags & SHMQ_REDELIVER)
+		json_array_append_new(flags, json_string("redeliver"));
+	json_object_set_new(object, "flags", flags);
+	json_object_set_new(object, "participants", json_of_queue(st, st->participants));
+	json_object_set_new(object, "max_deliveries", json_of_queue(st, st->max_deliveries));
+	json_object_set_new(object, "slow_limit", json_of_queue(st, st->slow_limit));
+}
+
 static void
 add_queue(json_t *object, const struct shmq_stat *st)
 {
@@ -96,6 +114,28 @@ add_queue(json_t *object, const struct shmq_stat *st)
 }
 
 json_t *
+json_participant(const struct shmq_participant *row)
+{
+	json_t *object = json_object();
+	json_t *roles = json_array();
+
+	if (row->roles & SHMQ_PRODUCER)
+		json_array_append_new(roles, json_string("producer"));
+	if (row->roles & SHMQ_CONSUMER)
+		json_array_append_new(roles, json_string("consumer"));
+	json_object_set_new(object, "index", json_integer(row->index));
+	json_object_set_new(object, "roles", roles);
+	json_object_set_new(object, "pid", json_integer(row->pid));
+	json_object_set_new(object, "alive", json_boolean(row->alive));
+	json_object_set_new(object, "generation", json_count(row->generation));
+	json_object_set_new(object, "messages", json_known(row->messages));
+	json_object_set_new(object, "position", json_known(row->position));
+	json_object_set_new(object, "lag", json_known(row->lag));
+	json_object_set_new(object, "lost", json_known(row->lost));
+	return object;
+}
+
+json_t *
 json_stat(const struct shmq_stat *st)
 {
 	json_t *object = json_object();
@@ -105,6 +145,7 @@ json_stat(const struct shmq_stat *st)
 	add_identity(object, st);
 	add_memory(object, st);
 	add_queue(object, st);
+	add_making(object, st);
 	return object;
 }
 

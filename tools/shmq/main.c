@@ -15,10 +15,10 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"create", cmd_create}, {"ls", cmd_ls},	    {"stat", cmd_stat},
-	{"rm", cmd_rm},		{"set", cmd_set},   {"lock", cmd_lock},
-	{"unlock", cmd_unlock}, {"gc", cmd_gc},	    {"doctor", cmd_doctor},
-	{"send", cmd_send},	{"recv", cmd_recv}, {"version", cmd_version},
+	{"create", cmd_create},	  {"ls", cmd_ls},     {"stat", cmd_stat},     {"rm", cmd_rm},
+	{"set", cmd_set},	  {"lock", cmd_lock}, {"unlock", cmd_unlock}, {"gc", cmd_gc},
+	{"doctor", cmd_doctor},	  {"send", cmd_send}, {"recv", cmd_recv},     {"tap", cmd_tap},
+	{"version", cmd_version},
 };
 
 static const char doc[] =
@@ -35,6 +35,7 @@ static const char doc[] =
 	"  doctor            check this machine, and say what to do\n"
 	"  send ADDR         standard input into a queue\n"
 	"  recv ADDR         a queue to standard output\n"
+	"  tap ADDR          look at what passes, without receiving it\n"
 	"  version           tell the version\n"
 	"\n"
 	"ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path or fd:N; shmq(7) explains. "

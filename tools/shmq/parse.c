@@ -45,6 +45,16 @@ parse_size(const char *text, size_t max, const char *option, struct argp_state *
 	return (size_t)value << shift;
 }
 
+size_t
+parse_count(const char *text, size_t max, const char *option, struct argp_state *state)
+{
+	size_t count = parse_size(text, max, option, state);
+
+	if (count == 0)
+		argp_error(state, "%s: at least 1", option);
+	return count;
+}
+
 mode_t
 parse_mode(const char *text, struct argp_state *state)
 {

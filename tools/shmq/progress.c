@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How far send and recv have come, on standard error when that is a terminal. */
+/* How far send, recv and tap have come, on standard error when that is a terminal. */
 #include <inttypes.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +30,8 @@ print_state(const struct progress *p)
 	print_escaped(stderr, p->addr);
 	fprintf(stderr, ": %s %" PRIu64 " messages, %s in %.1f s, %s/s", p->verb, p->messages,
 		text_bytes(bytes, p->bytes), seconds, text_bytes(rate, (uint64_t)per_second));
+	if (p->counts_missed)
+		fprintf(stderr, ", %" PRIu64 " missed", p->missed);
 }
 
 /*
@@ -44,13 +46,10 @@ in_foreground(void)
 
 /* A terminal that also carries the data, or the typing, is left alone. */
 void
-progress_start(struct progress *p, const char *addr, int data_fd, bool verbose)
+progress_start(struct progress *p, int data_fd, bool verbose)
 {
-	bool live = in_foreground() && !isatty(data_fd);
-	const char *verb = data_fd == STDIN_FILENO ? "sent" : "received";
-
-	*p = (struct progress){
-		.addr = addr, .verb = verb, .live = live, .summary = verbose || live};
+	p->live = in_foreground() && !isatty(data_fd);
+	p->summary = verbose || p->live;
 	p->started_ns = clock_ns();
 	p->shown_ns = p->started_ns;
 }

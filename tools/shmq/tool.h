@@ -36,14 +36,19 @@ enum option_key {
 	KEY_LOSSY,
 	KEY_RECORDS,
 	KEY_REDELIVER,
+	KEY_MAX_DELIVERIES,
+	KEY_SLOW_LIMIT,
+	KEY_PARTICIPANTS,
 	KEY_JSON,
 	KEY_DRY_RUN,
 	KEY_LINES,
 	KEY_CHUNK,
 	KEY_HANGUP,
+	KEY_RECEIVERS,
 	KEY_COUNT,
 	KEY_TIMEOUT,
 	KEY_FOLLOW,
+	KEY_OLDEST,
 	KEY_VERBOSE
 };
 
@@ -59,6 +64,7 @@ int cmd_gc(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
+int cmd_tap(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* What was going on when something failed: the same errno calls for different remedies. */
@@ -68,7 +74,7 @@ enum during {
 	DURING_LOOK = 4,   /* stat */
 	DURING_CHANGE = 8, /* set, rm */
 	DURING_LOCK = 16,
-	DURING_TRANSFER = 32, /* send, recv */
+	DURING_TRANSFER = 32, /* send, recv, tap */
 	DURING_ANY = 63
 };
 
@@ -90,6 +96,8 @@ int fail_plain(const char *subject, const char *format, ...) __attribute__((form
 
 /* Arguments; each calls argp_error(), which does not return, when the text is wrong. */
 size_t parse_size(const char *text, size_t max, const char *option, struct argp_state *state);
+/* The same, but not 0. */
+size_t parse_count(const char *text, size_t max, const char *option, struct argp_state *state);
 mode_t parse_mode(const char *text, struct argp_state *state);
 int64_t parse_seconds(const char *text, const char *option, struct argp_state *state);
 /* Keep the only positional argument, or insist that there is one. */
@@ -110,38 +118,41 @@ void print_escaped(FILE *out,
 
 /* JSON. */
 json_t *json_stat(const struct shmq_stat *st);
+json_t *json_participant(const struct shmq_participant *row);
 json_t *json_known(int64_t value); /* -1: null */
 int json_print(json_t *value);	   /* and give it back; an exit status */
 
-/* Signals that end send and recv: SIGINT, SIGTERM, SIGHUP. */
+/* Signals that end send, recv and tap: SIGINT, SIGTERM, SIGHUP. */
 void interrupt_arm(void);
 int interrupted(void); /* 0, or the signal */
 
 /* Bytes and messages moved so far, shown while they move. */
 struct progress {
 	const char *addr;
-	const char *verb; /* "sent", "received" */
+	const char *verb; /* "sent", "received", "seen" */
 	bool live;
 	bool summary;
+	bool counts_missed; /* messages may pass us by: the line says how many did */
 	uint64_t bytes;
 	uint64_t messages;
+	uint64_t missed;
 	int64_t started_ns;
 	int64_t shown_ns;
 	unsigned quiet; /* messages since the clock was read */
 };
 
-/* data_fd: standard input (sending) or standard output (receiving). */
-void progress_start(struct progress *progress, const char *addr, int data_fd, bool verbose);
+/* To be filled in before: addr, verb. data_fd: where the data comes from or goes to. */
+void progress_start(struct progress *progress, int data_fd, bool verbose);
 void progress_add(struct progress *progress, uint64_t messages, uint64_t bytes);
 void progress_idle(struct progress *progress);
 void progress_end(struct progress *progress);
 int64_t clock_ns(void);
 
-/* An end of a queue that send or recv works on. */
+/* An end of a queue that send, recv or tap works on. */
 struct transfer {
 	struct shmq *q;
 	const char *addr;
-	size_t msg_max;
+	struct shmq_stat st; /* as it was when we came */
 	struct progress progress;
 };
 
@@ -149,8 +160,8 @@ struct transfer {
 #define SLICE_NS ((int64_t)100 * 1000 * 1000)
 
 /*
- * Open the queue, created with defaults if absent, in a role; an exit status, with the line
- * printed when it is not 0.
+ * Open the queue in a role, created with defaults if absent, but for an observer; an exit status,
+ * with the line printed when it is not 0.
  */
 int transfer_open(struct transfer *transfer, const char *addr, unsigned role);
 /*
@@ -158,6 +169,30 @@ int transfer_open(struct transfer *transfer, const char *addr, unsigned role);
  * line).
  */
 int transfer_close(struct transfer *transfer, int err, const char *doing);
+/*
+ * One who gets messages, recv or tap: shown in place where the queue can do that, else copied.
+ */
+struct reception {
+	struct transfer t;
+	uint64_t count;	    /* messages still wanted */
+	int64_t timeout_ns; /* how long to wait for one */
+	char *buffer;	    /* messages are copied here; NULL: shown in place */
+	const char *doing;  /* "receive", "look" */
+	const char *stuck;  /* what becomes of a message that cannot be written */
+};
+
+/* Find out how this queue gives its messages. 0, or -ENOMEM. */
+int reception_start(struct reception *in, bool observer);
+/*
+ * Wait for a message; in place it is there until shmq_release(). 0, -ETIMEDOUT (after timeout_ns),
+ * -EINTR (a signal wants us to stop), or as shmq_recv().
+ */
+int reception_next(struct reception *in, struct iovec *msg);
+/* To standard output. 0, -EINTR, or EXIT_FAILED, and the line is printed. */
+int reception_write(const struct reception *in, const struct iovec *msg);
+/* No message came for as long as was asked: the line; EXIT_FAILED. */
+int reception_timed_out(const struct reception *in);
+
 /* 1: the descriptor has something now (or an end); 0: not; timeout in ms, -1: for ever. */
 int wait_for(int fd, short events, int timeout_ms);
 
