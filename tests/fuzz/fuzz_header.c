@@ -44,15 +44,18 @@ static void
 plan(struct format_header *header, const unsigned char damage[2])
 {
 	struct shmqi_geometry g = {
-		.kind = header->kind & 1 ? SHMQ_SEGMENT : SHMQ_SPSC,
+		.kind = (int)((uint32_t)header->kind % 6) - 1,
+		.flags = header->flags & (SHMQ_LOSSY | SHMQ_RECORDS | SHMQ_REDELIVER),
+		.max_deliveries = header->max_deliveries % 5000,
+		.slow_limit = header->slow_limit % 100000,
 		.participants = header->participants % 5000,
 		.page_size = header->page_size & 1 ? UINT64_C(2) << 20 : FORMAT_PAGE,
 		.msg_max = header->msg_max % 100000,
 		.capacity = header->capacity % 100000,
 	};
 
-	if (g.kind == SHMQ_SPSC ? shmqi_format_plan_queue(&g)
-				: shmqi_format_plan_raw(&g, header->segsz >> 16, g.page_size, 0))
+	if (g.kind != SHMQ_SEGMENT ? shmqi_format_plan_queue(&g)
+				   : shmqi_format_plan_raw(&g, header->segsz >> 16, g.page_size, 0))
 		return;
 	shmqi_format_init(header, &g);
 	((unsigned char *)header)[8 + damage[0] % (sizeof(*header) - 16)] ^= damage[1];
@@ -67,20 +70,44 @@ sign(struct format_header *header)
 	shmqi_format_publish(header);
 }
 
+/* Room for what one ring holds. */
+static void
+check_ring(const struct shmqi_geometry *g)
+{
+	bool lossy = shmqi_format_read_only(g), mpmc = g->kind == SHMQ_MPMC;
+	uint64_t words = lossy || mpmc ? 2 * FORMAT_SLOT_WORD : FORMAT_SLOT_WORD;
+	uint64_t slack = lossy ? FORMAT_LOSSY_SLACK : 0;
+
+	must(g->lane_bytes % 8 == 0 && g->slow_limit <= g->capacity);
+	if (g->flags & SHMQ_RECORDS) {
+		must(format_record_cost(g->msg_max) <= g->capacity);
+		must(g->lane_bytes >= format_records_bytes(g->capacity + slack, g->msg_max));
+		return;
+	}
+	must(g->capacity >= 1 && g->capacity <= g->slots && g->slots <= UINT64_C(1) << 31);
+	must(mpmc || (g->slots & (g->slots - 1)) == 0);
+	must(g->slot_bytes >= words + g->msg_max && g->slot_bytes % 8 == 0);
+	must(g->slots <= g->lane_bytes / g->slot_bytes);
+}
+
 /* What the library relies on, said again from the layout in format.h. */
 static void
 check_queue(const struct shmqi_geometry *g)
 {
+	bool lanes = g->kind == SHMQ_MPSC ||
+		     (g->kind == SHMQ_BROADCAST && !shmqi_format_read_only(g));
+	uint64_t rings = g->kind == SHMQ_MPSC ? g->participants : 1;
+	uint64_t end = g->control_offset + sizeof(struct format_control);
+
+	must(g->kind <= SHMQ_LATEST && g->msg_max <= SHMQ_MSG_MAX);
 	must(g->participants >= 1 && g->participants <= SHMQ_PARTICIPANTS_MAX);
-	must(g->msg_max <= SHMQ_MSG_MAX && g->capacity >= 1 && g->capacity <= g->slots);
-	must((g->slots & (g->slots - 1)) == 0 && g->slots <= UINT64_C(1) << 31);
-	must(g->slot_bytes >= FORMAT_SLOT_WORD + g->msg_max && g->slot_bytes % 8 == 0);
+	check_ring(g);
 	must(g->control_offset % FORMAT_BLOCK == 0 && g->data_offset % FORMAT_PAGE == 0);
 	must(g->control_offset >=
 	     2 * FORMAT_PAGE + g->participants * sizeof(struct format_participant));
-	must(g->data_offset >= g->control_offset + sizeof(struct format_spsc));
-	must(g->slots <= g->total_bytes / g->slot_bytes);
-	must(g->data_offset <= g->total_bytes - g->slots * g->slot_bytes);
+	must(g->data_offset >= end + (lanes ? g->participants * sizeof(struct format_lane) : 0));
+	must(g->data_offset <= g->total_bytes);
+	must(g->lane_bytes <= (g->total_bytes - g->data_offset) / rings);
 }
 
 static void
@@ -93,11 +120,11 @@ check_accepted(const struct format_header *header, uint64_t object_bytes,
 	must(memcmp(&again, header, sizeof(again)) == 0);
 	must(g->total_bytes <= object_bytes && g->segsz >= 1);
 	must(g->page_size >= FORMAT_PAGE && (g->page_size & (g->page_size - 1)) == 0);
-	if (g->kind == SHMQ_SPSC) {
+	if (g->kind != SHMQ_SEGMENT) {
 		check_queue(g);
 		return;
 	}
-	must(g->kind == SHMQ_SEGMENT && g->data_offset >= 2 * FORMAT_PAGE);
+	must(g->data_offset >= 2 * FORMAT_PAGE);
 	must(g->segsz <= g->total_bytes && g->data_offset <= g->total_bytes - g->segsz);
 }
 

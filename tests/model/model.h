@@ -30,6 +30,7 @@
 typedef unsigned uid_t, gid_t;
 typedef int pid_t, key_t;
 typedef unsigned long dev_t, ino_t;
+#define ENOTSUP 95
 #define F_RDLCK 0
 #define F_WRLCK 1
 #define F_UNLCK 2

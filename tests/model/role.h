@@ -37,7 +37,7 @@ pthread_mutex_t shmqi_seg_mutex;
 struct role_memory {
 	unsigned char header[2 * FORMAT_PAGE];
 	struct format_participant entries[ENTRIES];
-	struct format_spsc control;
+	struct format_control control;
 };
 
 static struct role_memory role_memory;
@@ -110,6 +110,13 @@ shmqi_lock_dead(int fd, unsigned index)
 	return role_writer[index] == NOBODY;
 }
 
+void
+shmqi_bell_clear(struct format_participant *entry, const uint8_t uuid[16])
+{
+	(void)entry;
+	(void)uuid;
+}
+
 /* Nobody is attached, and the role was claimed once: by entry 0. */
 static inline void
 role_reset(void)
@@ -140,7 +147,7 @@ role_holder(void)
 static inline unsigned
 role_join(int who)
 {
-	struct shmqi_join join = {.roles = SHMQ_PRODUCER, .index = PEER_NONE};
+	struct shmqi_join join = {.index = PEER_NONE};
 	int err = shmqi_peer_join(&role_segs[who], who, &join);
 
 	assert(err == 0 && join.index < ENTRIES);

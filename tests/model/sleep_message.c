@@ -22,12 +22,11 @@ static void *
 produce(void *arg)
 {
 	struct shmq_spsc ring;
-	uint32_t woken = 0;
 
 	ring_attach(&ring);
 	for (unsigned i = 0; i < CAPACITY; i++) {
 		ring_send(&ring);
-		sleep_wake(&woken);
+		sleep_wake();
 	}
 	return arg;
 }

@@ -37,12 +37,11 @@ static void *
 consume(void *arg)
 {
 	struct shmq_spsc ring;
-	uint32_t woken = 0;
 
 	ring_attach(&ring);
 	for (unsigned i = 0; i < CAPACITY; i++) {
 		ring_receive(&ring);
-		sleep_wake(&woken);
+		sleep_wake();
 	}
 	return arg;
 }

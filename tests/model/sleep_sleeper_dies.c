@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A consumer dies in its sleep, or just before it, and leaves its ticket; its successor clears that, as clear_sleep() does, and sleeps in
- * its turn. The producer, which may have woken the dead one, wakes the new one too: tickets go on where they were.
+ * A consumer dies in its sleep, or just before it, and leaves a ticket that nobody may ever wake; its successor sleeps in its turn. The producer, which may
+ * have woken the dead one, wakes the new one too: tickets go on where they were.
  */
 #include "sleep.h"
 
@@ -37,12 +37,11 @@ static void *
 produce(void *arg)
 {
 	struct shmq_spsc ring;
-	uint32_t woken = 0;
 
 	ring_attach(&ring);
 	for (unsigned i = 0; i < CAPACITY; i++) {
 		ring_send(&ring);
-		sleep_wake(&woken);
+		sleep_wake();
 	}
 	return arg;
 }
@@ -79,9 +78,7 @@ static void *
 succeed(void *arg)
 {
 	pthread_join(first, NULL);
-	stopped = false;
-	/* Relaxed: as clear_sleep(). */
-	shmq_store_relaxed_u32(&words.asleep, 0);
+	stopped[0] = false;
 	consume(&sleep_ops);
 	return arg;
 }

@@ -2,7 +2,7 @@
 /*
  * News that is not in the ring: a producer gives its role back and wakes everybody (shmqi_wake_always()), while the consumer finds neither a
  * message nor an end and goes to sleep. WAKE: who reads the new count knows the news; who reads the old one is woken. There
- * is no fence between the news and a look at `asleep`, so nothing but WAKE carries this.
+ * is no fence between the news and a look at `ticket`, so nothing but WAKE carries this.
  */
 #include "sleep.h"
 

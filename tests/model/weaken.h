@@ -18,11 +18,56 @@ enum weaken {
 	RECYCLE_ACQUIRE,
 	SLEEP_PUBLISHER,
 	SLEEP_SLEEPER,
+	TICKET_RELEASE,
+	TICKET_ACQUIRE,
 	WAKE_RELEASE,
 	WAKE_ACQUIRE,
+	/* weaken_rings.h */
+	RECORD_RELEASE,
+	RECORD_ACQUIRE,
+	SPACE_RELEASE,
+	SPACE_ACQUIRE,
+	START_RELEASE,
+	START_ACQUIRE,
+	VALUE_RELEASE,
+	VALUE_ACQUIRE,
+	NEWEST_RELEASE,
+	NEWEST_ACQUIRE,
+	OVERWRITE_WRITER,
+	OVERWRITE_READER,
+	NO_MARK,  /* a writer that does not say what it is about to write */
+	NO_RESET, /* one that leaves the header after its record as it was */
+	/* mpmc.h */
+	PASSED_RELEASE,
+	PASSED_ACQUIRE,
+	ORPHANS_RELEASE,
+	ORPHANS_ACQUIRE,
+	TAP_WRITER,
+	TAP_READER,
+	CLAIM_ATOMIC,	/* two producers may claim one position */
+	RELEASE_ATOMIC, /* a holder that does not see that its turn was raised */
+	/* broadcast.h; RECYCLE and PUBLISH as above */
+	JOIN_WRITER,	/* fences */
+	JOIN_SUCCESSOR, /* of a writer that comes after a dead one */
+	JOIN_READER,
+	STATE_RELEASE, /* IN, and the head that belongs to it */
+	STATE_ACQUIRE,
+	EJECT_WRITER, /* fences */
+	EJECT_READER,
+	EJECT_ATOMIC,	/* a writer that ejects a reader that is no longer what it was */
+	NO_SECOND_WALK, /* a writer that believes what it saw before it showed its floor */
+	NO_WALK,	/* a successor that believes the floor it finds */
+	/* mpsc.h */
+	DOOR_RELEASE,
+	DOOR_ACQUIRE,
+	NO_PATROL,
+	NO_FULL_LOOK, /* a consumer that looks where bells are rung only, before it sleeps */
 	ROLE_RELEASE,
 	ROLE_ACQUIRE,
 	ROLE_ATOMIC,
+	COUNT_THEN_TICKET, /* W1: TICKET's release and WAKE's acquire, either of which is enough */
+	WOKEN_BEFORE,	   /* W3: a waker that says whom it has woken before it has */
+	WOKEN_MORE,	   /* W3: one that says it of tickets drawn after its look */
 };
 
 #ifndef WEAKEN
@@ -31,6 +76,8 @@ enum weaken {
 
 /* The word that tells RECYCLE from PUBLISH: the ring's head. */
 static uint64_t model_head;
+/* The one that tells TICKET from WAKE; NULL where nobody sleeps. */
+static const uint32_t *model_ticket;
 
 static inline bool
 weak_release(const uint64_t *p)
@@ -63,15 +110,21 @@ weak_load_acquire_u64(const uint64_t *p)
 static inline uint32_t
 weak_load_acquire_u32(const uint32_t *p)
 {
-	return WEAKEN == WAKE_ACQUIRE ? shmq_load_relaxed_u32(p) : shmq_load_acquire_u32(p);
+	bool weak = p == model_ticket ? WEAKEN == TICKET_ACQUIRE
+				      : WEAKEN == WAKE_ACQUIRE || WEAKEN == COUNT_THEN_TICKET;
+
+	return weak ? shmq_load_relaxed_u32(p) : shmq_load_acquire_u32(p);
 }
 
 static inline uint32_t
 weak_add_release_u32(uint32_t *p, uint32_t more)
 {
+	bool weak = p == model_ticket ? WEAKEN == TICKET_RELEASE || WEAKEN == COUNT_THEN_TICKET
+				      : WEAKEN == WAKE_RELEASE;
+
 	uint32_t before;
 
-	if (WEAKEN != WAKE_RELEASE)
+	if (!weak)
 		return shmq_add_release_u32(p, more);
 	before = shmq_load_relaxed_u32(p);
 	shmq_store_relaxed_u32(p, before + more);

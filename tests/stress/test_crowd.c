@@ -75,7 +75,7 @@ be_observer(void *arg)
 
 	SAME(0, shmq_attach(&q, scene->place.attach, SHMQ_OBSERVER));
 	SAME(-EINVAL, shmq_send(q, "", 0, 0));
-	SAME(-EINVAL, shmq_recv(q, NULL, 0, 0));
+	SAME(-ENOTSUP, shmq_peek(q, &(struct iovec){0}, 0));
 	gate_open(scene->arrived);
 	gate_pass(scene->go);
 	for (int i = 0; i < 50; i++) {
@@ -290,5 +290,37 @@ Test(crowd, test_ping_pong_both_asleep_no_wake_is_lost)
 		SAME(ROUNDS, place_stat(&scene.back).received);
 		place_remove(&scene.place);
 		place_remove(&scene.back);
+	}
+}
+
+static void
+come_at_once(void *arg)
+{
+	struct scene *scene = arg;
+	struct shmq *q = NULL;
+
+	gate_pass(scene->go);
+	SAME(0, shmq_attach(&q, scene->place.attach, SHMQ_CONSUMER));
+}
+
+/* Two who look at the same entries in step hinder each other; that is not a full queue. */
+Test(crowd, test_two_come_at_once_to_two_entries_both_get_one)
+{
+	struct shmq_opts two = {.size = sizeof(two),
+				.kind = SHMQ_MPMC,
+				.msg_max = 8,
+				.capacity = 4,
+				.participants = 2};
+
+	for (int i = 0; i < 1000; i++) {
+		struct scene scene = {.place = place_queue(ON_SHM, 0, &two), .go = gate_new()};
+		pid_t first = process_start(come_at_once, &scene),
+		      second = process_start(come_at_once, &scene);
+
+		gate_open(scene.go);
+		gate_open(scene.go);
+		process_join(first);
+		process_join(second);
+		place_remove(&scene.place);
 	}
 }

@@ -19,7 +19,7 @@ struct scene {
 	struct shmq *tx, *rx;
 	struct object o;
 	struct format_header header;
-	struct format_spsc *control;
+	struct format_control *control;
 };
 
 static void
@@ -30,7 +30,7 @@ scene_begin(struct scene *s, enum spot at)
 	s->rx = unit_join(&s->p, SHMQ_CONSUMER);
 	s->o = object_map(&s->p);
 	memcpy(&s->header, s->o.bytes, sizeof(s->header));
-	s->control = (struct format_spsc *)(void *)(s->o.bytes + s->header.control_offset);
+	s->control = (struct format_control *)(void *)(s->o.bytes + s->header.control_offset);
 }
 
 static void

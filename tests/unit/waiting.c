@@ -20,13 +20,15 @@ static struct {
 	int ready_after_sleeps; /* or from the end of so many sleeps on; -1: not by that */
 	int sleep_result;	/* 0: woken for nothing at once; -ETIMEDOUT: it lasts */
 	int barrier_result;
+	bool read_only;
 	bool wake_in_barrier; /* a publisher comes between ticket and sleep */
 	int hopeless_after;   /* sleeps, until waiting is in vain; -1: never */
 	int hopeless_result;
 	/* what was seen */
+	uint32_t first_ticket;
 	unsigned looks, clocks, hopeless_asked, sleeps, barriers;
 	int64_t slept, longest, last;
-	uint32_t tickets[64], woken;
+	uint32_t tickets[64];
 } fake;
 
 static int64_t
@@ -51,7 +53,8 @@ fake_hopeless(void *arg)
 	SAME(1, arg == &fake);
 	SAME(fake.sleeps, fake.hopeless_asked);
 	fake.hopeless_asked++;
-	SAME(0, fake.words.asleep); /* system calls are made while awake */
+	/* It is asked before it lies down. */
+	SAME(fake.read_only ? 0 : fake.sleeps, fake.words.ticket - fake.first_ticket);
 	return fake.hopeless_after >= 0 && (int)fake.sleeps >= fake.hopeless_after
 		       ? fake.hopeless_result
 		       : 0;
@@ -61,9 +64,9 @@ static int
 fake_barrier(void)
 {
 	fake.barriers++;
-	MUST(fake.words.asleep != 0);
+	SAME(fake.barriers, fake.words.ticket - fake.first_ticket);
 	if (fake.wake_in_barrier)
-		shmqi_wake(&fake.words, &fake.woken);
+		shmqi_wake(&fake.words);
 	return fake.barrier_result;
 }
 
@@ -72,7 +75,7 @@ fake_sleep(const uint32_t *word, uint32_t seen, int64_t timeout_ns)
 {
 	MUST(word == &fake.words.events);
 	MUST(timeout_ns > 0);
-	MUST(fake.words.asleep == fake.words.ticket && fake.words.asleep != 0);
+	MUST(fake.wake_in_barrier || shmqi_asleep(&fake.words) != fake.read_only);
 	fake.tickets[fake.sleeps % 64] = fake.words.ticket;
 	fake.sleeps++;
 	if (*word != seen) /* as the futex does */
@@ -105,14 +108,15 @@ wait_for(int64_t spin_ns, int64_t timeout_ns)
 	struct shmqi_wait_ops ops = {fake_now, fake_sleep, fake_barrier, spin_ns};
 	struct shmqi_wait wait = {
 		.words = &fake.words,
+		.read_only = fake.read_only,
 		.ready = fake_ready,
 		.hopeless = fake_hopeless,
 		.arg = &fake,
 	};
-	int result = shmqi_wait(&ops, &wait, timeout_ns);
 
-	SAME(0, fake.words.asleep);
-	return result;
+	fake.first_ticket = fake.words.ticket;
+	fake.sleeps = fake.barriers = fake.hopeless_asked = 0;
+	return shmqi_wait(&ops, &wait, timeout_ns);
 }
 
 /* Spin --------------------------------------------------------------------------------------- */
@@ -178,6 +182,70 @@ Test(waiting, test_wait_without_membarrier_slices_are_1_ms)
 	SAME(11, fake.sleeps);
 }
 
+/* Blocked on what somebody holds who may be dead: the next look is soon. */
+Test(waiting, test_wait_blocked_slices_are_2_ms)
+{
+	fake.tick = 0;
+	fake.hopeless_after = 0;
+	fake.hopeless_result = 1;
+	SAME(-ETIMEDOUT, wait_for(0, 9 * MS));
+	SAME(2 * MS, fake.longest);
+	SAME(1 * MS, fake.last);
+	SAME(5, fake.sleeps);
+	SAME(6, fake.hopeless_asked);
+}
+
+Test(waiting, test_wait_blocked_without_membarrier_slices_are_1_ms)
+{
+	fake.tick = 0;
+	fake.hopeless_after = 0;
+	fake.hopeless_result = 1;
+	fake.barrier_result = -ENOSYS;
+	SAME(-ETIMEDOUT, wait_for(0, 3 * MS));
+	SAME(1 * MS, fake.longest);
+}
+
+/* Who cannot write draws no ticket: nobody knows of it, so it looks often, though less and less so. */
+Test(waiting, test_wait_read_only_naps)
+{
+	fake.tick = 0;
+	fake.read_only = true;
+	SAME(-ETIMEDOUT, wait_for(0, 10 * MS));
+	SAME(0, fake.words.ticket + fake.barriers);
+	SAME(1 * MS, fake.longest);
+	SAME(10 * MS, fake.slept);
+	SAME(14, fake.sleeps); /* 50, 100, 200, 400, 800 us, 8 x 1 ms, and the rest */
+	SAME(450 * US, fake.last);
+	fake.slept = fake.longest = 0;
+	SAME(-ETIMEDOUT, wait_for(0, 7 * US));
+	SAME(7 * US, fake.slept);
+}
+
+Test(waiting, test_wait_read_only_ends)
+{
+	fake.tick = 0;
+	fake.read_only = true;
+	fake.ready_after_sleeps = 3;
+	SAME(0, wait_for(0, SHMQ_FOREVER));
+	fake.ready_after_sleeps = -1;
+	fake.hopeless_after = 3;
+	SAME(-EPIPE, wait_for(0, SHMQ_FOREVER));
+	fake.hopeless_after = -1;
+	fake.sleep_result = -EINTR;
+	SAME(-EINTR, wait_for(0, SHMQ_FOREVER));
+}
+
+/* Only the sleeps in which it is blocked are short. */
+Test(waiting, test_wait_blocked_later_slices_change)
+{
+	fake.tick = 0;
+	fake.hopeless_after = 2;
+	fake.hopeless_result = 1;
+	SAME(-ETIMEDOUT, wait_for(0, 104 * MS));
+	SAME(50 * MS, fake.longest);
+	SAME(4, fake.sleeps);
+}
+
 Test(waiting, test_wait_shorter_than_a_slice)
 {
 	fake.tick = 0;
@@ -201,7 +269,6 @@ Test(waiting, test_wait_longest_timeouts_do_not_overflow)
 
 	for (int i = 0; i < 3; i++) {
 		fake.now = 1000 * MS;
-		fake.sleeps = fake.hopeless_asked = 0;
 		fake.ready_after_sleeps = 3;
 		SAME(0, wait_for(10 * US, timeouts[i]));
 		SAME(3, fake.sleeps);
@@ -269,14 +336,16 @@ Test(waiting, test_ticket_of_each_sleep_is_new)
 		SAME(42 + i, fake.tickets[i]);
 }
 
-Test(waiting, test_ticket_is_never_zero)
+/* Tickets are only compared for equality: none is special. */
+Test(waiting, test_ticket_wraps)
 {
 	fake.tick = 0;
-	fake.words.ticket = UINT32_MAX - 1;
+	fake.words.ticket = fake.words.woken = UINT32_MAX - 1;
 	SAME(-ETIMEDOUT, wait_for(0, 150 * MS));
 	SAME(UINT32_MAX, fake.tickets[0]);
-	SAME(1, fake.tickets[1]);
-	SAME(2, fake.tickets[2]);
+	SAME(0, fake.tickets[1]);
+	SAME(1, fake.tickets[2]);
+	MUST(shmqi_asleep(&fake.words));
 }
 
 /* W1: whoever sees the ticket changes the count that the futex compares. */
@@ -290,38 +359,83 @@ Test(waiting, test_wake_between_ticket_and_sleep_is_not_lost)
 	SAME(4, fake.words.events);
 }
 
-Test(waiting, test_wake_once_per_ticket)
+/* Whoever saw no more than a ticket of an earlier sleep does not hide this one. */
+Test(waiting, test_sleeper_never_clears)
 {
-	struct format_sleep words = {.asleep = 0};
-	uint32_t woken = 0, other = 0;
+	fake.tick = 0;
+	SAME(-ETIMEDOUT, wait_for(0, 100 * MS));
+	SAME(2, fake.words.ticket);
+	SAME(0, fake.words.woken + fake.words.events);
+	MUST(shmqi_asleep(&fake.words));
+}
 
-	shmqi_wake(&words, &woken);
+Test(waiting, test_wake_once_for_all_publishers)
+{
+	struct format_sleep words = {.events = 0};
+
+	MUST(!shmqi_asleep(&words));
+	shmqi_wake(&words);
 	SAME(0, words.events);
-	words.asleep = 5;
-	for (int i = 0; i < 3; i++)
-		shmqi_wake(&words, &woken);
+	words.ticket = 5; /* five lie down */
+	for (int publisher = 0; publisher < 3; publisher++)
+		shmqi_wake(&words);
 	SAME(1, words.events);
-	SAME(5, woken);
-	shmqi_wake(&words, &other); /* another waker has not woken it yet */
+	SAME(5, words.woken);
+	words.ticket = 6; /* one more */
+	MUST(shmqi_asleep(&words));
+	shmqi_wake(&words);
 	SAME(2, words.events);
-	words.asleep = 6;
-	shmqi_wake(&words, &woken);
+	MUST(!shmqi_asleep(&words));
+	SAME(6, words.ticket);
+}
+
+/* W3: what came after the waker's look is not said to be woken. */
+Test(waiting, test_ticket_drawn_during_wake_stays_due)
+{
+	struct format_sleep words = {.ticket = 1};
+	struct shmqi_due due;
+
+	shmqi_wake_begin(&words, &due);
+	SAME(0, due.woken);
+	SAME(1, due.ticket);
+	SAME(1, words.events); /* W1: before the system call */
+	SAME(2, shmqi_ticket_draw(&words));
+	shmqi_wake_end(&words, &due);
+	SAME(1, words.woken);
+	MUST(shmqi_asleep(&words));
+}
+
+/* A waker that was held up stores an old ticket: one wake for nothing, and no more. */
+Test(waiting, test_late_waker_costs_one_wake)
+{
+	struct format_sleep words = {.ticket = 1};
+	struct shmqi_due late;
+
+	shmqi_wake_begin(&words, &late);
+	words.ticket = 2;
+	shmqi_wake(&words);
+	SAME(2, words.events);
+	shmqi_wake_end(&words, &late);
+	MUST(shmqi_asleep(&words));
+	for (int i = 0; i < 3; i++)
+		shmqi_wake(&words);
 	SAME(3, words.events);
-	words.asleep = 0;
-	shmqi_wake(&words, &woken);
-	SAME(3, words.events);
-	SAME(0, words.asleep);
+	SAME(2, words.woken);
 }
 
 Test(waiting, test_wake_always_counts_always)
 {
-	struct format_sleep words = {.events = UINT32_MAX};
+	struct format_sleep words = {.events = UINT32_MAX, .ticket = 7, .woken = 7};
 
 	shmqi_wake_always(&words);
 	SAME(0, words.events);
 	shmqi_wake_always(&words);
 	SAME(1, words.events);
-	SAME(0, words.ticket + words.asleep);
+	SAME(7, words.ticket);
+	SAME(7, words.woken);
+	words.ticket = 8;
+	shmqi_wake_always(&words);
+	SAME(8, words.woken);
 }
 
 /* The real ones -------------------------------------------------------------------------------- */
