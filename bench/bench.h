@@ -60,7 +60,8 @@ extern const size_t bench_targets_n;
 
 /* Where the groups come from. */
 extern const struct bench_group bench_rtt[3], bench_throughput[6], bench_blocking[2],
-	bench_publish[1], bench_attach[3];
+	bench_publish[1], bench_attach[3], bench_mpsc[8], bench_mpmc[14], bench_broadcast[11],
+	bench_latest[1], bench_epoll[1];
 
 /** Run all rounds of a group, unless done already; afterwards results can be asked for. */
 void bench_measure(const struct bench_group *group);
@@ -91,6 +92,14 @@ int peer_boost_throughput(const struct bench_what *what, struct bench_sample *ou
 int peer_boost_rtt(const struct bench_what *what, struct bench_sample *out);
 int peer_ck_throughput(const struct bench_what *what, struct bench_sample *out);
 int peer_ck_rtt(const struct bench_what *what, struct bench_sample *out);
+
+/* Of crowds; variants: bits of enum peer_crowd. */
+enum peer_crowd { PEER_ONE_CONSUMER = 1, PEER_RTS = 2 };
+
+int peer_boost_crowd(const struct bench_what *what, struct bench_sample *out);
+int peer_ck_crowd(const struct bench_what *what, struct bench_sample *out);
+int peer_dpdk_crowd(const struct bench_what *what, struct bench_sample *out);
+int peer_moodycamel_crowd(const struct bench_what *what, struct bench_sample *out);
 
 #ifdef __cplusplus
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GROUPS_MAX 32
+#define GROUPS_MAX 64
 #define MEMBERS_MAX 10
 
 /* A measurement in which the kernel takes a core away more often than this, each second, is made again, once. */
@@ -16,7 +16,16 @@ const struct bench_group *const bench_groups[] = {
 	&bench_rtt[0],	      &bench_rtt[1],	    &bench_rtt[2],	  &bench_throughput[0],
 	&bench_throughput[1], &bench_throughput[2], &bench_throughput[3], &bench_throughput[4],
 	&bench_throughput[5], &bench_blocking[0],   &bench_blocking[1],	  &bench_publish[0],
-	&bench_attach[0],     &bench_attach[1],	    &bench_attach[2],
+	&bench_attach[0],     &bench_attach[1],	    &bench_attach[2],	  &bench_mpsc[0],
+	&bench_mpsc[1],	      &bench_mpsc[2],	    &bench_mpsc[3],	  &bench_mpsc[4],
+	&bench_mpsc[5],	      &bench_mpsc[6],	    &bench_mpsc[7],	  &bench_mpmc[0],
+	&bench_mpmc[1],	      &bench_mpmc[2],	    &bench_mpmc[3],	  &bench_mpmc[4],
+	&bench_mpmc[5],	      &bench_mpmc[6],	    &bench_mpmc[7],	  &bench_mpmc[8],
+	&bench_mpmc[9],	      &bench_mpmc[10],	    &bench_mpmc[11],	  &bench_mpmc[12],
+	&bench_mpmc[13],      &bench_broadcast[0],  &bench_broadcast[1],  &bench_broadcast[2],
+	&bench_broadcast[3],  &bench_broadcast[4],  &bench_broadcast[5],  &bench_broadcast[6],
+	&bench_broadcast[7],  &bench_broadcast[8],  &bench_broadcast[9],  &bench_broadcast[10],
+	&bench_latest[0],     &bench_epoll[0],
 };
 const size_t bench_groups_n = sizeof(bench_groups) / sizeof(*bench_groups);
 
@@ -27,6 +36,25 @@ const struct bench_target bench_targets[] = {
 	{"throughput/8/65536", "send_recv", "boost", 1.5},
 	{"throughput/56/65536", "inline", "boost", 4},
 	{"blocking/asleep", "send_recv", "futex", 1.1},
+	{"mpsc/8/65536/4p", "send_recv", "rival", 3},
+	{"mpsc/56/65536/4p", "send_recv", "rival", 3},
+	{"mpsc/8/1024/4p", "send_recv", "rival", 3},
+	{"mpmc/8/65536/1p1c", "send_recv", "rival", 1},
+	{"mpmc/8/65536/2p2c", "send_recv", "rival", 1},
+	{"mpmc/8/65536/4p4c", "send_recv", "rival", 1},
+	{"mpmc/8/1024/1p1c", "send_recv", "rival", 1},
+	{"mpmc/8/1024/2p2c", "send_recv", "rival", 1},
+	{"mpmc/8/1024/4p4c", "send_recv", "rival", 1},
+	{"mpmc/56/65536/1p1c", "send_recv", "rival", 1},
+	{"mpmc/56/65536/2p2c", "send_recv", "rival", 1},
+	{"mpmc/56/65536/4p4c", "send_recv", "rival", 1},
+	{"mpmc/56/1024/1p1c", "send_recv", "rival", 1},
+	{"mpmc/56/1024/2p2c", "send_recv", "rival", 1},
+	{"mpmc/56/1024/4p4c", "send_recv", "rival", 1},
+	{"lossy/8", "readers_8", "one_reader", 1.3},
+	{"lossy/56", "readers_8", "one_reader", 1.3},
+	{"lossy/56/records", "readers_8", "one_reader", 1.3},
+	{"epoll/8", "shmq_fd", "eventfd", 1.2},
 };
 const size_t bench_targets_n = sizeof(bench_targets) / sizeof(*bench_targets);
 

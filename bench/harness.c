@@ -20,6 +20,7 @@
 
 /* A measurement that is not over after its own time and this is hung. */
 #define PATIENCE_S 30
+#define PATIENCE_CROWD_S 10
 
 static int cpus[2];
 static int real_time;
@@ -131,6 +132,13 @@ bench_side_queues(struct bench_side *side)
 			return side->fds[i];
 	}
 	return 0;
+}
+
+int
+bench_side_queue(struct bench_side *side, const struct shmq_opts *opts)
+{
+	side->fds[0] = shmq_create("memfd:shmq-bench", opts);
+	return side->fds[0] < 0 ? side->fds[0] : 0;
 }
 
 int
@@ -259,7 +267,8 @@ reap(pid_t *pids, int n)
 static int
 wait_all(struct bench_side *side, pid_t *pids, int n)
 {
-	struct timespec patience = {.tv_sec = PATIENCE_S + (time_t)side->what.seconds};
+	time_t extra = n > 2 ? PATIENCE_CROWD_S : PATIENCE_S;
+	struct timespec patience = {.tv_sec = extra + (time_t)side->what.seconds};
 	int running = n;
 
 	while (running > 0) {
@@ -279,49 +288,78 @@ wait_all(struct bench_side *side, pid_t *pids, int n)
 	return 0;
 }
 
-static int
-run(struct bench_side *side, int (*const bodies[2])(struct bench_side *), int n)
-{
-	pid_t pids[2];
+/* A process to be. */
+struct child {
+	int (*body)(struct bench_side *);
+	int cpu;
+};
 
-	memset(side->shared->bins, 0, sizeof(side->shared->bins));
-	memset(side->shared->send_bins, 0, sizeof(side->shared->send_bins));
-	side->shared->ready = (uint32_t)(2 - n);
-	side->shared->error = 0;
-	side->shared->preempted = 0;
-	for (int i = 0; i < n; i++) {
-		pids[i] = start(side, bodies[i], cpus[i]);
+static int
+run(struct bench_side *side, const struct child *children, unsigned n)
+{
+	pid_t pids[BENCH_PARTIES_MAX];
+
+	memset(side->shared, 0, sizeof(*side->shared));
+	side->shared->parties = n;
+	for (unsigned i = 0; i < n; i++) {
+		side->me = i;
+		pids[i] = start(side, children[i].body, children[i].cpu);
 		if (pids[i] < 0) {
-			end_all(pids, i);
+			end_all(pids, (int)i);
 			return -EAGAIN;
 		}
 	}
-	return wait_all(side, pids, n);
+	return wait_all(side, pids, (int)n);
 }
 
 int
 bench_pair(struct bench_side *side, int (*one)(struct bench_side *),
 	   int (*other)(struct bench_side *))
 {
-	return run(side, (int (*const[2])(struct bench_side *)){one, other}, 2);
+	return run(side, (struct child[]){{one, cpus[0]}, {other, cpus[1]}}, 2);
 }
 
 int
 bench_solo(struct bench_side *side, int (*body)(struct bench_side *))
 {
-	return run(side, (int (*const[2])(struct bench_side *)){body, NULL}, 1);
+	return run(side, &(struct child){body, cpus[0]}, 1);
+}
+
+int
+bench_crowd(struct bench_side *side, int (*produce)(struct bench_side *),
+	    int (*consume)(struct bench_side *))
+{
+	struct child children[BENCH_PARTIES_MAX];
+	unsigned producers = side->what.producers, n = producers + side->what.consumers;
+
+	if (n > BENCH_PARTIES_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned consumer = i >= producers, nth = consumer ? i - producers : i;
+		unsigned other = side->what.mixed ? (nth + consumer) % 2 : consumer;
+
+		children[i] = (struct child){consumer ? consume : produce, cpus[other]};
+	}
+	return run(side, children, n);
 }
 
 void
 bench_ready(struct bench_side *side)
 {
-	madvise(side->shared, sizeof(*side->shared), MADV_POPULATE_WRITE);
+	struct bench_shared *shared = side->shared;
+
+	madvise(shared, sizeof(*shared), MADV_POPULATE_WRITE);
 	if (side->memory)
 		madvise(side->memory, side->memory_bytes, MADV_POPULATE_WRITE);
-	/* Both sides of a barrier: what each did before it, the other sees after it. */
-	shmq_add_release_u32(&side->shared->ready, 1);
-	while (shmq_load_acquire_u32(&side->shared->ready) < 2)
+	/* A barrier of all: what each did before it, the others see after it. */
+	if (shmq_add_release_u32(&shared->ready, 1) + 1 == shared->parties)
+		shared->begin_ns = bench_now_ns();
+	while (shmq_load_acquire_u32(&shared->ready) < shared->parties) {
+		/* Two on a core: the other must come, too. */
+		if (shared->parties > 2)
+			sched_yield();
 		shmq_pause();
+	}
 }
 
 /* Results ----------------------------------------------------------------------------------- */
@@ -354,6 +392,7 @@ bench_sample_latency(const struct bench_side *side, struct bench_sample *out)
 	*out = (struct bench_sample){0};
 	out->ns = bench_quantile(shared->bins, 0.50, &out->count);
 	out->p99_ns = bench_quantile(shared->bins, 0.99, &out->count);
+	out->p999_ns = bench_quantile(shared->bins, 0.999, &out->count);
 	out->send_ns = bench_quantile(shared->send_bins, 0.50, &sends);
 	out->preempted = shared->preempted;
 	if (out->count > 0)
@@ -370,4 +409,20 @@ bench_sample_rate(const struct bench_side *side, struct bench_sample *out)
 	out->preempted = shared->preempted;
 	if (shared->count)
 		out->ns = (double)shared->ns / (double)shared->count;
+}
+
+int
+bench_sample_crowd(const struct bench_side *side, struct bench_sample *out)
+{
+	const struct bench_shared *shared = side->shared;
+
+	*out = (struct bench_sample){0};
+	if (shared->sent != shared->received || shared->sent_sum != shared->received_sum)
+		return -EBADMSG;
+	out->count = (double)shared->received;
+	/* With two on a core the kernel must take it away from each now and then. */
+	out->preempted = shared->parties > 2 ? 0 : shared->preempted;
+	if (shared->received)
+		out->ns = (double)(shared->end_ns - shared->begin_ns) / (double)shared->received;
+	return 0;
 }

@@ -25,8 +25,10 @@ int fifo;
 void
 add_ratios(benchmark::State &state, const bench_group *group, const bench_member *member)
 {
-	static const char *const bases[] = {"floor", "boost", "ck",    "futex",
-					    "store", "alone", "kernel"};
+	static const char *const bases[] = {"floor",	    "boost",	  "ck",	    "futex",
+					    "store",	    "alone",	  "kernel", "rival",
+					    "per_producer", "one_reader", "slots",  "quiet",
+					    "eventfd"};
 
 	for (const char *base : bases) {
 		bench_ratio ratio;
@@ -54,6 +56,8 @@ add_figures(benchmark::State &state, const bench_group *group, const bench_membe
 	const bench_sample *median = bench_median(group, member);
 
 	state.counters["preempted"] = median->preempted;
+	if (median->missed > 0)
+		state.counters["missed"] = median->missed;
 	if (group->more_is_better) {
 		state.counters["msg_per_s"] = 1e9 / median->ns;
 		state.counters["MB_per_s"] =
@@ -61,7 +65,10 @@ add_figures(benchmark::State &state, const bench_group *group, const bench_membe
 		return;
 	}
 	state.counters["p50_ns"] = median->ns;
-	state.counters["p99_ns"] = median->p99_ns;
+	if (median->p99_ns > 0)
+		state.counters["p99_ns"] = median->p99_ns;
+	if (median->p999_ns > 0)
+		state.counters["p999_ns"] = median->p999_ns;
 	if (median->send_ns > 0) {
 		state.counters["send_ns"] = median->send_ns;
 		state.counters["sleeps"] = median->sleeps;
@@ -73,6 +80,8 @@ fail(benchmark::State &state, const bench_member *member, int err)
 {
 	if (err == -ENOTSUP && member->base)
 		return state.SkipWithError("this rival is not installed");
+	if (err == -ETIMEDOUT && member->base)
+		return state.SkipWithError("this rival did not end in time");
 	failures++;
 	state.SkipWithError(shmq_strerror(err));
 }

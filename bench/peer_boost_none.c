@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of peer_boost.cc where Boost is not installed. */
+/* In place of peer_boost.cc and peer_boost_crowd.cc where Boost is not installed. */
 #include "bench.h"
 
 #include <errno.h>
@@ -14,6 +14,14 @@ peer_boost_throughput(const struct bench_what *what, struct bench_sample *out)
 
 int
 peer_boost_rtt(const struct bench_what *what, struct bench_sample *out)
+{
+	(void)what;
+	(void)out;
+	return -ENOTSUP;
+}
+
+int
+peer_boost_crowd(const struct bench_what *what, struct bench_sample *out)
 {
 	(void)what;
 	(void)out;

@@ -19,11 +19,28 @@ BASES = {
     "store": "bare store",
     "alone": "alone",
     "kernel": "kernel alone",
+    "rival": "best rival",
+    "per_producer": "moodycamel",
+    "one_reader": "one reader",
+    "slots": "slots",
+    "quiet": "quiet",
+    "eventfd": "bare eventfd",
 }
 
 SECTIONS = (
     ("rtt", "Round trip, nanoseconds", "Two processes, each pinned to its core, 1024 slots. send_recv polls with timeout 0, send_recv_wait waits."),
     ("throughput", "Throughput, million messages a second", "One process sends as fast as it can, the other checks every message."),
+    ("mpsc", "Many producers, one consumer, million messages a second",
+     "Message bytes / capacity / producers, all of them on the first core and the consumer on the second; mixed: some of both on each. "
+     "Messages are checked for each producer. moodycamel works between processes here only because they are forked from one, and keeps each producer's order, not one for all."),
+    ("mpmc", "Many producers, many consumers, million messages a second",
+     "As above. Rivals block for ever when a process is killed in the middle of a call."),
+    ("lossy", "Lossy broadcast: what a message costs the writer, nanoseconds",
+     "Readers share the other core and follow as fast as they can; missed: the share of the copies that they could not follow."),
+    ("broadcast", "Lossless broadcast, million messages a second", "Message bytes / readers; every message to every reader, who share the second core."),
+    ("records", "SPSC: records against slots, million messages a second", "Room for the same number of messages."),
+    ("latest", "Reading the latest value of 64 bytes, nanoseconds", "Every word of every value is checked; missed: the share of the reads that were -EAGAIN, overtaken by the writer too often."),
+    ("epoll", "Round trip of two event loops, nanoseconds", "epoll_wait, take what is there, answer."),
     ("blocking", "Blocking round trip, nanoseconds", "asleep: both sides sleep in the futex when their message comes; tight: answer at once."),
     ("publish", "Cost of a send when nobody sleeps, nanoseconds", "8 bytes, one process, bursts of 512."),
     ("attach", "Attach and detach of what exists, nanoseconds", "among_others: with so many other segments in the system as the context says."),
@@ -82,7 +99,13 @@ def figures(row):
     """Header and cells of what a row is about."""
     if "msg_per_s" in row:
         return {"M msg/s": f"{row['msg_per_s'] / 1e6:.1f}", "MB/s": f"{row['MB_per_s']:.0f}"}
+    if "p99_ns" not in row:
+        return {"mean": f"{row['p50_ns']:.1f}", "missed": f"{row.get('missed', 0) * 100:.1f} %"}
     cells = {"p50": f"{row['p50_ns']:.1f}", "p99": f"{row['p99_ns']:.1f}"}
+    if "p999_ns" in row:
+        cells["p99.9"] = f"{row['p999_ns']:.1f}"
+    if "missed" in row:
+        cells["missed"] = f"{row['missed'] * 100:.2g} %"
     if "send_ns" in row:
         cells |= {"send alone": f"{row['send_ns']:.0f}", "sleeps a trip": f"{row['sleeps']:.2f}"}
     return cells
@@ -91,6 +114,7 @@ def figures(row):
 def print_table(rows):
     bases = [base for base in BASES if any(f"vs_{base}" in row for row in rows)]
     heads = None
+    every = {head: None for row in rows if not row.get("error_occurred") for head in figures(row)}
     for row in rows:
         group, member = split(row)
         if row.get("error_occurred"):
@@ -98,7 +122,7 @@ def print_table(rows):
             continue
         cells = figures(row) | {"/ " + BASES[base]: ratio(row, base) for base in bases}
         if heads is None:
-            heads = list(cells)
+            heads = list(every) + ["/ " + BASES[base] for base in bases]
             print("\n| | " + " | ".join(heads) + " |")
             print("|---|" + "---|" * len(heads))
         print(f"| {group} {member} | " + " | ".join(cells.get(head, "") for head in heads) + " |")

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loops of a crowd: several senders, several receivers, on two cores. As loop.h in all else.
+ *
+ * A message says who sent it and which of his it is, in its first and in its last word. A receiver that is alone must see each sender's
+ * messages without a gap, one of several must see them in order; what all have received must add up to what was sent.
+ *
+ * Whoever finds the queue full or empty tries again for a while and then yields the core, as there are more processes than cores: the
+ * same for every queue.
+ */
+#ifndef SHMQ_BENCH_CROWD_H
+#define SHMQ_BENCH_CROWD_H
+
+#include <sched.h>
+
+#include <shmq/atomic.h>
+
+#include "loop.h"
+
+/* Attempts before the core is yielded. */
+#define CROWD_TRIES 64u
+
+/* Who sent it: above his count. */
+#define CROWD_SENDER_SHIFT 48u
+
+/* Messages between two looks at the clock: few, as some queues move only with their crowd's every turn on the core. */
+#define CROWD_STRIDE 64u
+
+LOOP_INLINE void
+crowd_wait(unsigned *tries)
+{
+	if (++*tries < CROWD_TRIES)
+		shmq_pause();
+	else
+		sched_yield();
+}
+
+LOOP_INLINE int
+crowd_send(int (*send)(void *, const uint64_t *, size_t), void *queue, const uint64_t *message,
+	   size_t len)
+{
+	unsigned tries = 0;
+	int err;
+
+	while ((err = send(queue, message, len)) == -EAGAIN)
+		crowd_wait(&tries);
+	return err < 0 ? err : 0;
+}
+
+/** Send for side->what.seconds. */
+LOOP_INLINE int
+crowd_produce(struct bench_side *side, int (*send)(void *, const uint64_t *, size_t), void *queue,
+	      size_t len)
+{
+	uint64_t message[BENCH_WORDS_MAX] __attribute__((aligned(64))) = {0};
+	uint64_t end = bench_now_ns() + (uint64_t)(side->what.seconds * 1e9);
+	uint64_t number = (uint64_t)side->me << CROWD_SENDER_SHIFT, first = number, sum = 0;
+
+	do {
+		for (uint32_t i = 0; i < CROWD_STRIDE; i++) {
+			int err;
+
+			loop_stamp(message, ++number, len);
+			sum += number;
+			err = crowd_send(send, queue, message, len);
+			if (__builtin_expect(err, 0))
+				return err;
+		}
+	} while (bench_now_ns() < end);
+	shmq_add_relaxed_u64(&side->shared->sent, number - first);
+	shmq_add_relaxed_u64(&side->shared->sent_sum, sum);
+	/* A receiver that sees that all have finished finds what they have sent. */
+	shmq_add_release_u32(&side->shared->finished, 1);
+	return 0;
+}
+
+/* What a receiver knows. */
+struct crowd_seen {
+	uint64_t last[BENCH_PARTIES_MAX]; /* of each sender */
+	uint64_t count, sum;
+	int all; /* every message must come to us */
+};
+
+LOOP_INLINE struct crowd_seen
+crowd_nothing_seen(int all)
+{
+	struct crowd_seen seen = {{0}, 0, 0, all};
+
+	for (uint64_t i = 0; i < BENCH_PARTIES_MAX; i++)
+		seen.last[i] = i << CROWD_SENDER_SHIFT;
+	return seen;
+}
+
+/* 0, or -EBADMSG: torn, out of order, or one is missing. */
+LOOP_INLINE int
+crowd_check(struct crowd_seen *seen, const uint64_t *message, size_t len)
+{
+	uint64_t number = message[0], sender = number >> CROWD_SENDER_SHIFT, last;
+
+	if (__builtin_expect(sender >= BENCH_PARTIES_MAX || loop_check(message, number, len), 0))
+		return -EBADMSG;
+	last = seen->last[sender];
+	if (__builtin_expect(seen->all ? number != last + 1 : number <= last, 0))
+		return -EBADMSG;
+	seen->last[sender] = number;
+	seen->count++;
+	seen->sum += number;
+	return 0;
+}
+
+/* 1: all senders have finished, so what is not there now will never be. */
+LOOP_INLINE int
+crowd_finished(const struct bench_side *side)
+{
+	/* What they sent before they said so is there. */
+	return shmq_load_acquire_u32(&side->shared->finished) == side->what.producers;
+}
+
+/** Receive until all senders have finished and nothing is left. */
+LOOP_INLINE int
+crowd_consume_all(struct bench_side *side, int (*recv)(void *, uint64_t *, size_t), void *queue,
+		  size_t len, struct crowd_seen *seen)
+{
+	uint64_t message[BENCH_WORDS_MAX] __attribute__((aligned(64)));
+	int finished = 0;
+	unsigned tries = 0;
+
+	for (;;) {
+		int err = recv(queue, message, len);
+
+		if (__builtin_expect(err >= 0, 1)) {
+			err = crowd_check(seen, message, len);
+			tries = 0;
+		} else if (err == -EAGAIN && !finished) {
+			err = 0;
+			finished = crowd_finished(side);
+			crowd_wait(&tries);
+		}
+		if (__builtin_expect(err, 0))
+			return err == -EAGAIN ? 0 : err;
+	}
+}
+
+/** The same, and tell what came. */
+LOOP_INLINE int
+crowd_consume(struct bench_side *side, int (*recv)(void *, uint64_t *, size_t), void *queue,
+	      size_t len)
+{
+	struct crowd_seen seen = crowd_nothing_seen(side->what.consumers == 1);
+	int err = crowd_consume_all(side, recv, queue, len, &seen);
+
+	shmq_add_relaxed_u64(&side->shared->received, seen.count);
+	shmq_add_relaxed_u64(&side->shared->received_sum, seen.sum);
+	shmq_max_relaxed_u64(&side->shared->end_ns, bench_now_ns());
+	return err;
+}
+
+#endif
