@@ -22,7 +22,9 @@ LAYERS = (
     ("lib/table*", 2),
     ("include/shmq/ring*.h", 3),
     ("lib/ring*.h", 3),
+    ("lib/racy*", 3),
     ("lib/wait*", 4),
+    ("lib/bell*", 4),
     ("lib/peer*", 4),
     ("include/shmq/inline.h", 5),
     ("lib/queue*", 5),
@@ -34,7 +36,7 @@ LAYERS = (
 )
 
 RING_LAYER = 3
-RING_MAY = ("include/shmq/shmq.h", "include/shmq/atomic.h", "lib/format*", "include/shmq/ring*.h", "lib/ring*.h")
+RING_MAY = ("include/shmq/shmq.h", "include/shmq/atomic.h", "lib/format*", "include/shmq/ring*.h", "lib/ring*.h", "lib/racy*")
 RING_MAY_SYSTEM = ("assert", "errno", "limits", "stdbool", "stddef", "stdint", "string")
 
 PUBLIC_LAYER = 6
