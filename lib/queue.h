@@ -155,6 +155,8 @@ struct shmqi_lane_place {
 	struct format_writer *writer;
 	uint64_t *head, *received;
 };
+/* Where lane `i` of MPSC is; the one lane of other kinds has its words in the control blocks. */
+struct shmqi_lane_place shmqi_lane_place(const struct shmq *q, unsigned i);
 void shmqi_lane_open_slots(struct shmq_spsc *ring, const struct shmqi_geometry *g,
 			   unsigned char *bytes, uint64_t *shared_head);
 int shmqi_lane_open_records(struct shmqi_records *r, const struct shmqi_lane_place *place,
@@ -166,6 +168,9 @@ int64_t shmqi_lane_peek(struct shmq *q, unsigned char **bytes);
 void shmqi_lane_release(struct shmq *q);
 void shmqi_lane_settled(struct shmq *q);
 bool shmqi_lane_has_message(struct shmq *q);
+
+/* The participant that is the one producer now, for shmq_info.sender; -1: nobody. */
+int shmqi_queue_only_sender(const struct shmq *q);
 
 /* What an MPSC consumer's lanes take besides its handle. */
 size_t shmqi_mpsc_bytes(const struct shmqi_geometry *g);

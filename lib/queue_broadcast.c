@@ -392,9 +392,10 @@ open_reader(struct shmq *q, struct shmqi_lane_place *place)
 {
 	int err = come_in(q);
 
-	place->head = &reader_of(q, q->index)->head;
 	if (err)
 		return err;
+	place->head = &reader_of(q, q->index)->head;
+	place->received = &reader_of(q, q->index)->received;
 	if (q->recv.records) {
 		/* Relaxed, both: a count; the header at our place tells its lower half. */
 		shmq_store_relaxed_u64(place->received,
@@ -412,19 +413,14 @@ open_reader(struct shmq *q, struct shmqi_lane_place *place)
 static int
 broadcast_open(struct shmq *q)
 {
-	struct shmqi_lane_place place = {
-		.bytes = (unsigned char *)q->seg->object + q->seg->g.data_offset,
-		.writer = &q->control->writer,
-		.received = &reader_of(q, q->index)->received,
-	};
+	struct shmqi_lane_place place = shmqi_lane_place(q, 0);
 	int err = 0;
 
 	if (q->seg->g.flags & SHMQ_RECORDS) {
 		q->send.records = &q->records_out;
 		q->recv.records = &q->records_in;
 	} else {
-		shmqi_lane_open_slots(&q->hot.ring, &q->seg->g, place.bytes,
-				      &q->control->progress.head);
+		shmqi_lane_open_slots(&q->hot.ring, &q->seg->g, place.bytes, place.head);
 		q->send.slots = q->recv.slots = &q->hot.ring;
 	}
 	if (q->roles & SHMQ_PRODUCER)

@@ -204,34 +204,41 @@ look_mpmc(const struct queue_look *look, struct shmq_stat *st)
 
 /* Participants ------------------------------------------------------------------------------- */
 
+/* Whether this role's place has a count of its own; else it is that of the queue. */
+static bool
+counts_itself(const struct shmqi_geometry *g, bool producer)
+{
+	if (g->kind == SHMQ_MPSC)
+		return producer;
+	return g->kind == SHMQ_BROADCAST && !producer && !shmqi_format_read_only(g);
+}
+
 /* How many messages went through the place of participant `i` in this role, since creation. */
 static uint64_t
 count_of(const struct queue_look *look, unsigned i, bool producer, const struct shmq_stat *st)
 {
 	const struct format_reader *reader = &queue_look_lane(look, i)->reader;
-	int kind = look->g->kind;
 
-	if (kind == SHMQ_MPSC && producer)
+	if (!counts_itself(look->g, producer))
+		return producer ? st->sent : st->received;
+	if (producer)
 		return shmqi_look_lane(look, i).sent;
-	if (kind == SHMQ_BROADCAST && !producer && !shmqi_format_read_only(look->g))
-		/* Relaxed: a diagnosis. */
-		return shmq_load_relaxed_u64(records(look) ? &reader->received : &reader->head);
-	return producer ? st->sent : st->received;
+	/* Relaxed: a diagnosis. */
+	return shmq_load_relaxed_u64(records(look) ? &reader->received : &reader->head);
 }
 
 void
-shmqi_look_place(const struct queue_look *look, struct shmq_participant *row)
+shmqi_look_place(const struct queue_look *look, const struct shmq_stat *st,
+		 struct shmq_participant *row)
 {
 	const struct format_participant *entry =
 		(const void *)((const unsigned char *)look->object + 2 * FORMAT_PAGE);
 	bool producer = row->roles & SHMQ_PRODUCER, consumer = row->roles & SHMQ_CONSUMER;
-	struct shmq_stat st = {.size = sizeof(st)};
 	uint64_t base, position, messages;
 
-	shmqi_look_kind(look, &st);
 	/* Relaxed, both: a diagnosis. */
 	base = shmq_load_relaxed_u64(&entry[row->index].base);
-	row->lag = consumer ? (int64_t)st.depth : -1;
+	row->lag = consumer ? (int64_t)st->depth : -1;
 	row->position = -1;
 	if (look->g->kind == SHMQ_MPMC) {
 		row->messages = (int64_t)shmq_load_relaxed_u64(&entry[row->index].messages);
@@ -239,14 +246,14 @@ shmqi_look_place(const struct queue_look *look, struct shmq_participant *row)
 	}
 	messages = -base;
 	if (consumer) {
-		position = count_of(look, row->index, false, &st);
+		position = count_of(look, row->index, false, st);
 		row->position = (int64_t)position;
 		messages += position;
 		if (look->g->kind == SHMQ_BROADCAST)
-			row->lag = (int64_t)(st.sent - position);
+			row->lag = (int64_t)(st->sent - position);
 	}
 	if (producer) {
-		position = count_of(look, row->index, true, &st);
+		position = count_of(look, row->index, true, st);
 		row->position = (int64_t)position;
 		messages += position;
 	}
@@ -258,14 +265,18 @@ shmqi_queue_count(const struct shmq *q)
 {
 	const struct queue_look look = {&q->seg->g, q->seg->object, true, -1};
 	struct shmq_stat st = {.size = sizeof(st)};
+	bool producer = q->roles & SHMQ_PRODUCER, consumer = q->roles & SHMQ_CONSUMER;
 	uint64_t count = 0;
 
-	if (q->seg->g.kind == SHMQ_MPMC)
+	if (look.g->kind == SHMQ_MPMC)
 		return 0;
-	shmqi_look_kind(&look, &st);
-	if (q->roles & SHMQ_CONSUMER)
+	/* An attach does not walk over all lanes for the count of one. */
+	if ((producer && !counts_itself(look.g, true)) ||
+	    (consumer && !counts_itself(look.g, false)))
+		shmqi_look_kind(&look, &st);
+	if (consumer)
 		count += count_of(&look, q->index, false, &st);
-	if (q->roles & SHMQ_PRODUCER)
+	if (producer)
 		count += count_of(&look, q->index, true, &st);
 	return count;
 }

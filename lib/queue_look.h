@@ -38,8 +38,9 @@ queue_look_state(const struct queue_look *look, unsigned i)
 /* Positions: sent, received, depth. */
 void shmqi_look_kind(const struct queue_look *look, struct shmq_stat *st);
 
-/* What one participant has done: messages, position, lag. */
-void shmqi_look_place(const struct queue_look *look, struct shmq_participant *row);
+/* What one participant has done: messages, position, lag. `st`: what shmqi_look_kind() says. */
+void shmqi_look_place(const struct queue_look *look, const struct shmq_stat *st,
+		      struct shmq_participant *row);
 
 /* A lane's figures: how many messages were sent into it, and received from it. */
 struct queue_counts {

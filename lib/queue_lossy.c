@@ -17,14 +17,11 @@ data_of(const struct shmq *q)
 static void
 note(struct shmq *q, uint64_t sequence, uint64_t lost)
 {
-	uint64_t generation;
-	unsigned sender = shmqi_role_owner(&q->control->producer.holder, &generation);
-
 	q->last = (struct shmqi_last){
 		.valid = true,
 		.sequence = sequence,
 		.lost = lost - q->lost_before,
-		.sender = sender == PEER_NONE ? -1 : (int)sender,
+		.sender = shmqi_queue_only_sender(q),
 		.deliveries = 1,
 	};
 	q->lost_before = lost;

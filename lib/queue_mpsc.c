@@ -74,26 +74,12 @@ lane_of(const struct shmq *q, unsigned i)
 				   .records = records ? &view->records : NULL};
 }
 
-static struct shmqi_lane_place
-place_of(const struct shmq *q, unsigned i)
-{
-	const struct shmqi_geometry *g = &q->seg->g;
-	struct format_lane *lane = &format_lanes(q->seg->object, g)[i];
-
-	return (struct shmqi_lane_place){
-		.bytes = (unsigned char *)q->seg->object + g->data_offset + i * g->lane_bytes,
-		.writer = &lane->writer,
-		.head = &lane->reader.head,
-		.received = &lane->reader.received,
-	};
-}
-
 /* Producers ---------------------------------------------------------------------------------- */
 
 static int
 open_producer(struct shmq *q)
 {
-	struct shmqi_lane_place place = place_of(q, q->index);
+	struct shmqi_lane_place place = shmqi_lane_place(q, q->index);
 
 	if (q->seg->g.flags & SHMQ_RECORDS) {
 		q->send.records = &q->records_out;
@@ -110,24 +96,28 @@ mpsc_claim(struct shmq *q, size_t len, unsigned char **bytes)
 	return shmqi_lane_claim(&q->send, len, bytes);
 }
 
-/* After a publication. */
-static void
-ring(struct shmq *q)
+static bool
+bell_rung(const struct shmq *q, unsigned i)
 {
-	uint64_t *door = &q->control->doors[q->index / DOORS];
-	uint64_t bell = UINT64_C(1) << (q->index % DOORS);
+	/* Relaxed: a hint where to look; what is in the lane is ordered there. */
+	return shmq_load_relaxed_u64(&q->control->doors[i / DOORS]) >> (i % DOORS) & 1;
+}
 
-	/* Relaxed: a hint; what is in the lane is ordered there. */
-	if (unlikely(!(shmq_load_relaxed_u64(door) & bell)))
+/* There is a message in lane `i`: after a publication, or when the consumer finds one. */
+static void
+ring(struct shmq *q, unsigned i)
+{
+	if (unlikely(!bell_rung(q, i)))
 		/* DOOR, release: the message is in the lane. */
-		(void)shmq_or_release_u64(door, bell);
+		(void)shmq_or_release_u64(&q->control->doors[i / DOORS], UINT64_C(1)
+										 << (i % DOORS));
 }
 
 static void
 mpsc_commit(struct shmq *q, size_t len)
 {
 	shmqi_lane_publish(&q->send, len);
-	ring(q);
+	ring(q, q->index);
 }
 
 static int
@@ -145,7 +135,7 @@ mpsc_send(struct shmq *q, const void *msg, size_t len)
 			return err;
 		shmq_copy(shmq_spsc_bytes(slot), msg, len);
 		shmq_spsc_publish(&q->hot.ring, slot, at, len);
-		ring(q);
+		ring(q, q->index);
 		return 0;
 	}
 	err = shmqi_lane_claim(&q->send, len, &bytes);
@@ -153,7 +143,7 @@ mpsc_send(struct shmq *q, const void *msg, size_t len)
 		return err;
 	shmq_copy(bytes, msg, len);
 	shmqi_lane_publish(&q->send, len);
-	ring(q);
+	ring(q, q->index);
 	return 0;
 }
 
@@ -171,7 +161,7 @@ open_lanes(struct shmq *q)
 	bool records = q->seg->g.flags & SHMQ_RECORDS;
 
 	for (unsigned i = 0; i < q->seg->g.participants; i++) {
-		struct shmqi_lane_place place = place_of(q, i);
+		struct shmqi_lane_place place = shmqi_lane_place(q, i);
 		struct lane_view *view = &q->mpsc->lanes[i];
 		int err = 0;
 
@@ -205,13 +195,6 @@ open_consumer(struct shmq *q)
 	return open_lanes(q);
 }
 
-static bool
-bell_rung(const struct shmq *q, unsigned i)
-{
-	/* Relaxed: a hint where to look. */
-	return shmq_load_relaxed_u64(&q->control->doors[i / DOORS]) >> (i % DOORS) & 1;
-}
-
 /* The lane is empty, and has been for long. A message that comes in between is found by the look,
  * or by a patrol (D1). */
 static int64_t
@@ -219,20 +202,10 @@ take_bell_down(struct shmq *q, unsigned i, unsigned char **bytes)
 {
 	uint64_t *door = &q->control->doors[i / DOORS], bell = UINT64_C(1) << (i % DOORS);
 	struct shmqi_lane lane = lane_of(q, i);
-	int64_t len;
 
 	/* DOOR, acquire: what was published before the bell was rung. */
 	(void)shmq_and_acquire_u64(door, ~bell);
-	len = shmqi_lane_look(&lane, bytes);
-	return len;
-}
-
-/* Say what a producer would say: there is a message. */
-static void
-ring_for(struct shmq *q, unsigned i)
-{
-	/* DOOR, release: it is in the lane. */
-	(void)shmq_or_release_u64(&q->control->doors[i / DOORS], UINT64_C(1) << (i % DOORS));
+	return shmqi_lane_look(&lane, bytes);
 }
 
 static int64_t
@@ -249,8 +222,7 @@ look_into(struct shmq *q, unsigned i, unsigned char **bytes)
 	if (len != -EAGAIN) {
 		view->idle = 0;
 		/* Found on patrol, or after its bell was taken down: its turn is to come. */
-		if (unlikely(!bell_rung(q, i)))
-			ring_for(q, i);
+		ring(q, i);
 	}
 	q->mpsc->found = i;
 	return len;

@@ -10,6 +10,27 @@ records(const struct shmq *q)
 	return q->seg->g.flags & SHMQ_RECORDS;
 }
 
+struct shmqi_lane_place
+shmqi_lane_place(const struct shmq *q, unsigned i)
+{
+	const struct shmqi_geometry *g = &q->seg->g;
+	struct shmqi_lane_place place = {
+		.bytes = (unsigned char *)q->seg->object + g->data_offset + i * g->lane_bytes,
+		.writer = &q->control->writer,
+		.head = &q->control->progress.head,
+		.received = &q->control->progress.received,
+	};
+
+	if (g->kind == SHMQ_MPSC) {
+		struct format_lane *lane = &format_lanes(q->seg->object, g)[i];
+
+		place.writer = &lane->writer;
+		place.head = &lane->reader.head;
+		place.received = &lane->reader.received;
+	}
+	return place;
+}
+
 void
 shmqi_lane_open_slots(struct shmq_spsc *ring, const struct shmqi_geometry *g, unsigned char *bytes,
 		      uint64_t *shared_head)
@@ -104,13 +125,7 @@ shmqi_lane_settled(struct shmq *q)
 static int
 spsc_open(struct shmq *q)
 {
-	struct format_control *control = q->control;
-	struct shmqi_lane_place place = {
-		.bytes = (unsigned char *)q->seg->object + q->seg->g.data_offset,
-		.writer = &control->writer,
-		.head = &control->progress.head,
-		.received = &control->progress.received,
-	};
+	struct shmqi_lane_place place = shmqi_lane_place(q, 0);
 	int err = 0;
 
 	if (!records(q)) {

@@ -19,10 +19,9 @@ shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g)
 
 /* Relaxed, all of it: a diagnosis. */
 static void
-fill_row(const struct shmq *q, unsigned i, struct shmq_participant *row)
+fill_row(const struct queue_look *look, const struct format_participant *entry, unsigned i,
+	 struct shmq_participant *row)
 {
-	const struct format_participant *entry = &format_participants(q->seg->object)[i];
-	struct queue_look look = {&q->seg->g, q->seg->object, true, shmqi_seg_spare(q->seg)};
 	uint64_t state = shmq_load_relaxed_u64(&entry->state);
 
 	*row = (struct shmq_participant){
@@ -30,10 +29,31 @@ fill_row(const struct shmq *q, unsigned i, struct shmq_participant *row)
 		.index = i,
 		.roles = (unsigned)(state & (SHMQ_PRODUCER | SHMQ_CONSUMER)),
 		.pid = (pid_t)shmq_load_relaxed_u32(&entry->pid),
-		.alive = look.fd >= 0 && !shmqi_lock_dead(look.fd, i),
+		.alive = look->fd >= 0 && !shmqi_lock_dead(look->fd, i),
 		.generation = state >> 16,
 	};
-	shmqi_look_place(&look, row);
+}
+
+/* The queue is looked at once for all rows: that may take a walk over all of its slots. */
+static int
+each_row(struct shmq *q, int (*each)(const struct shmq_participant *row, void *arg), void *arg)
+{
+	struct queue_look look = {&q->seg->g, q->seg->object, true, shmqi_seg_spare(q->seg)};
+	const struct format_participant *entries = format_participants(q->seg->object);
+	struct shmq_stat st = {.size = sizeof(st)};
+	struct shmq_participant row;
+	int err = 0;
+
+	shmqi_look_kind(&look, &st);
+	for (unsigned i = 0; err == 0 && i < look.g->participants; i++) {
+		if (!(queue_look_state(&look, i) & (SHMQ_PRODUCER | SHMQ_CONSUMER)))
+			continue;
+		fill_row(&look, &entries[i], i, &row);
+		shmqi_look_place(&look, &st, &row);
+		if (row.roles)
+			err = each(&row, arg);
+	}
+	return err;
 }
 
 int
@@ -45,13 +65,7 @@ shmq_participants(const char *addr, int (*each)(const struct shmq_participant *r
 
 	if (err)
 		return err;
-	for (unsigned i = 0; err == 0 && i < q->seg->g.participants; i++) {
-		struct shmq_participant row;
-
-		fill_row(q, i, &row);
-		if (row.roles)
-			err = each(&row, arg);
-	}
+	err = each_row(q, each, arg);
 	shmq_detach(q);
 	return err;
 }
@@ -114,23 +128,30 @@ shmqi_queue_lost(const struct shmq *q)
 	return q->tap ? shmqi_tap_missed(q) : q->missed;
 }
 
+int
+shmqi_queue_only_sender(const struct shmq *q)
+{
+	uint64_t generation;
+	unsigned owner = shmqi_role_owner(&q->control->producer.holder, &generation);
+
+	return owner == PEER_NONE ? -1 : (int)owner;
+}
+
 /* A ring in `hot` needs no notes: its positions tell. */
 static bool
 recall(const struct shmq *q, struct shmqi_last *last)
 {
 	const struct shmq_spsc *ring = q->recv.slots;
-	uint64_t generation, received = q->recv.records ? q->recv.records->received : 0;
-	unsigned sender;
+	uint64_t received = q->recv.records ? q->recv.records->received : 0;
 
 	if (!ring && !q->recv.records) {
 		*last = q->last;
 		return last->valid;
 	}
-	sender = shmqi_role_owner(&q->control->producer.holder, &generation);
 	received = ring ? ring->head : received;
 	*last = (struct shmqi_last){
 		.sequence = q->peeked ? received : received - 1,
-		.sender = sender == PEER_NONE ? -1 : (int)sender,
+		.sender = shmqi_queue_only_sender(q),
 		.deliveries = 1,
 	};
 	return q->peeked || received != q->attached_head;

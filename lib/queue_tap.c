@@ -165,13 +165,10 @@ static void
 step(struct shmq *q, unsigned lane)
 {
 	struct tap_lane *t = &q->tap->lane[lane];
-	uint64_t generation;
-	unsigned owner = shmqi_role_owner(&q->control->producer.holder, &generation);
+	bool mpsc = q->seg->g.kind == SHMQ_MPSC;
 
-	if (q->seg->g.kind == SHMQ_MPSC)
-		owner = lane;
 	note(q, has_records(q) ? t->records.received : t->slots.head,
-	     owner == PEER_NONE ? -1 : (int)owner);
+	     mpsc ? (int)lane : shmqi_queue_only_sender(q));
 	if (has_records(q))
 		shmqi_records_next(&t->records);
 	else
@@ -220,31 +217,11 @@ tap_readable(struct shmq *q)
 	return false;
 }
 
-static struct shmqi_lane_place
-place_of(struct shmq *q, unsigned i)
-{
-	const struct shmqi_geometry *g = &q->seg->g;
-	struct format_lane *lane = &format_lanes(q->seg->object, g)[i];
-	struct shmqi_lane_place place = {
-		.bytes = (unsigned char *)q->seg->object + g->data_offset + i * g->lane_bytes,
-		.writer = &q->control->writer,
-		.head = &q->control->progress.head,
-		.received = &q->control->progress.received,
-	};
-
-	if (g->kind == SHMQ_MPSC) {
-		place.writer = &lane->writer;
-		place.head = &lane->reader.head;
-		place.received = &lane->reader.received;
-	}
-	return place;
-}
-
 /* Begin with what is sent next, or with what the consumer has not released yet. */
 static int
 open_lane(struct shmq *q, unsigned i)
 {
-	struct shmqi_lane_place place = place_of(q, i);
+	struct shmqi_lane_place place = shmqi_lane_place(q, i);
 	struct tap_lane *t = &q->tap->lane[i];
 	bool oldest = q->roles & SHMQ_OLDEST;
 	int err = 0;
