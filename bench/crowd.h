@@ -36,8 +36,7 @@ crowd_wait(unsigned *tries)
 }
 
 LOOP_INLINE int
-crowd_send(int (*send)(void *, const uint64_t *, size_t), void *queue, const uint64_t *message,
-	   size_t len)
+crowd_send(loop_send_fn *send, struct queue *queue, const uint64_t *message, size_t len)
 {
 	unsigned tries = 0;
 	int err;
@@ -49,10 +48,8 @@ crowd_send(int (*send)(void *, const uint64_t *, size_t), void *queue, const uin
 
 /** Send for side->what.seconds. */
 LOOP_INLINE int
-crowd_produce(struct bench_side *side, int (*send)(void *, const uint64_t *, size_t), void *queue,
-	      size_t len)
+crowd_produce(struct bench_side *side, loop_send_fn *send, struct queue *queue, size_t len)
 {
-	uint64_t message[BENCH_WORDS_MAX] __attribute__((aligned(64))) = {0};
 	uint64_t end = bench_now_ns() + (uint64_t)(side->what.seconds * 1e9);
 	uint64_t number = (uint64_t)side->me << CROWD_SENDER_SHIFT, first = number, sum = 0;
 
@@ -60,9 +57,9 @@ crowd_produce(struct bench_side *side, int (*send)(void *, const uint64_t *, siz
 		for (uint32_t i = 0; i < CROWD_STRIDE; i++) {
 			int err;
 
-			loop_stamp(message, ++number, len);
+			loop_stamp(loop_out, ++number, len);
 			sum += number;
-			err = crowd_send(send, queue, message, len);
+			err = crowd_send(send, queue, loop_out, len);
 			if (__builtin_expect(err, 0))
 				return err;
 		}
@@ -118,18 +115,17 @@ crowd_finished(const struct bench_side *side)
 
 /** Receive until all senders have finished and nothing is left. */
 LOOP_INLINE int
-crowd_consume_all(struct bench_side *side, int (*recv)(void *, uint64_t *, size_t), void *queue,
-		  size_t len, struct crowd_seen *seen)
+crowd_consume_all(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len,
+		  struct crowd_seen *seen)
 {
-	uint64_t message[BENCH_WORDS_MAX] __attribute__((aligned(64)));
 	int finished = 0;
 	unsigned tries = 0;
 
 	for (;;) {
-		int err = recv(queue, message, len);
+		int err = recv(queue, loop_in, len);
 
 		if (__builtin_expect(err >= 0, 1)) {
-			err = crowd_check(seen, message, len);
+			err = crowd_check(seen, loop_in, len);
 			tries = 0;
 		} else if (err == -EAGAIN && !finished) {
 			err = 0;
@@ -143,8 +139,7 @@ crowd_consume_all(struct bench_side *side, int (*recv)(void *, uint64_t *, size_
 
 /** The same, and tell what came. */
 LOOP_INLINE int
-crowd_consume(struct bench_side *side, int (*recv)(void *, uint64_t *, size_t), void *queue,
-	      size_t len)
+crowd_consume(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len)
 {
 	struct crowd_seen seen = crowd_nothing_seen(side->what.consumers == 1);
 	int err = crowd_consume_all(side, recv, queue, len, &seen);

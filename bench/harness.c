@@ -8,19 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <shmq/atomic.h>
 #include <shmq/shmq.h>
 
+#include "board.h"
 #include "ticks.h"
 
 /* A measurement that is not over after its own time and this is hung. */
 #define PATIENCE_S 30
-#define PATIENCE_CROWD_S 10
 
 static int cpus[2];
 static int real_time;
@@ -89,56 +86,85 @@ bench_ticks_per_ns(void)
 }
 
 void
+bench_set_ticks_per_ns(double ticks)
+{
+	ticks_per_ns = ticks;
+}
+
+void
 bench_at_stop(void (*clean)(void))
 {
 	clean_at_stop = clean;
 }
 
-/* What the two processes share -------------------------------------------------------------- */
+/* What the processes share ------------------------------------------------------------------ */
 
-static void *
-shared_memory(size_t bytes)
+/* Inherited through exec, so without close-on-exec. A negated errno when there is none. */
+static int
+shared_memory(const char *name, size_t bytes)
 {
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd = memfd_create(name, 0);
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)bytes)) {
+		close(fd);
+		return -ENOMEM;
+	}
+	return fd;
+}
+
+static int
+map_board(struct bench_side *side)
+{
+	struct bench_board *board;
+
+	side->board_fd = shared_memory("shmq-bench-board", sizeof(*board));
+	if (side->board_fd < 0)
+		return side->board_fd;
+	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, side->board_fd, 0);
+	if (board == MAP_FAILED)
+		return -ENOMEM;
+	side->shared = &board->shared;
+	return 0;
 }
 
 int
 bench_side_init(struct bench_side *side, const struct bench_what *what, size_t memory_bytes)
 {
-	*side = (struct bench_side){.what = *what, .fds = {-1, -1}, .memory_bytes = memory_bytes};
-	side->shared = shared_memory(sizeof(*side->shared));
-	if (!side->shared)
-		return -ENOMEM;
-	if (memory_bytes)
-		side->memory = shared_memory(memory_bytes);
-	return memory_bytes && !side->memory ? -ENOMEM : 0;
+	static unsigned number;
+	int err;
+
+	*side = (struct bench_side){.what = *what,
+				    .fds = {-1, -1},
+				    .memory_fd = -1,
+				    .board_fd = -1,
+				    .memory_bytes = (memory_bytes + 4095) / 4096 * 4096};
+	snprintf(side->name, sizeof(side->name), "shmq-bench-%d-%u", (int)getpid(), number++);
+	err = map_board(side);
+	if (err || !memory_bytes)
+		return err;
+	side->memory_fd = shared_memory("shmq-bench-queue", side->memory_bytes);
+	if (side->memory_fd < 0)
+		return side->memory_fd;
+	side->memory = bench_map_memory(side->memory_fd, side->memory_bytes, BENCH_MEMORY_AT);
+	return side->memory ? 0 : -ENOMEM;
 }
 
 int
-bench_side_queues(struct bench_side *side)
+bench_side_queue(struct bench_side *side, int i, const struct shmq_opts *opts)
 {
-	struct shmq_opts opts = {
-		.size = sizeof(opts),
-		.kind = SHMQ_SPSC,
-		.msg_max = side->what.len,
-		.capacity = side->what.capacity,
-	};
+	int fd = shmq_create("memfd:shmq-bench", opts);
+	int inherited;
 
-	for (int i = 0; i < 2; i++) {
-		side->fds[i] = shmq_create("memfd:shmq-bench", &opts);
-		if (side->fds[i] < 0)
-			return side->fds[i];
-	}
+	if (fd < 0)
+		return fd;
+	inherited = dup(fd); /* which clears close-on-exec */
+	close(fd);
+	if (inherited < 0)
+		return -errno;
+	side->fds[i] = inherited;
 	return 0;
-}
-
-int
-bench_side_queue(struct bench_side *side, const struct shmq_opts *opts)
-{
-	side->fds[0] = shmq_create("memfd:shmq-bench", opts);
-	return side->fds[0] < 0 ? side->fds[0] : 0;
 }
 
 int
@@ -150,74 +176,40 @@ bench_attach_fd(struct shmq **out, int fd, unsigned role)
 	return shmq_attach(out, address, role);
 }
 
+static void
+close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 void
 bench_side_free(struct bench_side *side)
 {
-	for (int i = 0; i < 2; i++) {
-		if (side->fds[i] >= 0)
-			close(side->fds[i]);
-	}
+	close_fd(side->fds[0]);
+	close_fd(side->fds[1]);
 	if (side->memory)
 		munmap(side->memory, side->memory_bytes);
 	if (side->shared)
-		munmap(side->shared, sizeof(*side->shared));
+		munmap(bench_board_of(side), sizeof(struct bench_board));
+	close_fd(side->memory_fd);
+	close_fd(side->board_fd);
 }
 
 /* Children ---------------------------------------------------------------------------------- */
 
-static int
-pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		return -errno;
-	if (real_time &&
-	    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1}))
-		return -errno;
-	return 0;
-}
-
-static void
-count_preempted(struct bench_shared *shared)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	/* The order does not matter: the parent looks when both have ended. */
-	shmq_add_release_u32(&shared->preempted, (uint32_t)usage.ru_nivcsw);
-}
-
-/* The whole life of a child. It dies with its parent. */
-static void
-live(struct bench_side *side, int (*body)(struct bench_side *), int cpu, pid_t parent)
-{
-	int err;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	sigprocmask(SIG_UNBLOCK, &waited, NULL);
-	err = pin(cpu);
-	if (!err)
-		err = body(side);
-	if (err)
-		side->shared->error = err;
-	count_preempted(side->shared);
-	_exit(err ? 1 : 0);
-}
-
+/* The same program, started afresh as number `me` of the board. */
 static pid_t
-start(struct bench_side *side, int (*body)(struct bench_side *), int cpu)
+start(const struct bench_side *side, unsigned me)
 {
-	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
+	char number[64];
 
-	if (pid == 0)
-		live(side, body, cpu, parent);
-	return pid;
+	if (pid)
+		return pid;
+	snprintf(number, sizeof(number), "%d,%u,%d", side->board_fd, me, (int)parent);
+	execl("/proc/self/exe", "shmq_bench", BENCH_PARTY, number, (char *)NULL);
+	_exit(127);
 }
 
 static void
@@ -267,11 +259,13 @@ reap(pid_t *pids, int n)
 static int
 wait_all(struct bench_side *side, pid_t *pids, int n)
 {
-	time_t extra = n > 2 ? PATIENCE_CROWD_S : PATIENCE_S;
-	struct timespec patience = {.tv_sec = extra + (time_t)side->what.seconds};
+	uint64_t until = bench_now_ns() + (uint64_t)((PATIENCE_S + side->what.seconds) * 1e9);
 	int running = n;
 
 	while (running > 0) {
+		uint64_t now = bench_now_ns(), left = now < until ? until - now : 0;
+		struct timespec patience = {.tv_sec = (time_t)(left / 1000000000u),
+					    .tv_nsec = (long)(left % 1000000000u)};
 		int caught = sigtimedwait(&waited, NULL, &patience);
 
 		if (caught < 0 && errno == EAGAIN) {
@@ -290,20 +284,26 @@ wait_all(struct bench_side *side, pid_t *pids, int n)
 
 /* A process to be. */
 struct child {
-	int (*body)(struct bench_side *);
+	bench_body *body;
 	int cpu;
 };
 
 static int
 run(struct bench_side *side, const struct child *children, unsigned n)
 {
+	struct bench_board *board = bench_board_of(side);
 	pid_t pids[BENCH_PARTIES_MAX];
 
-	memset(side->shared, 0, sizeof(*side->shared));
-	side->shared->parties = n;
+	memset(board, 0, sizeof(*board));
+	board->side = *side;
+	board->ticks_per_ns = ticks_per_ns;
+	board->real_time = real_time;
+	board->shared.parties = n;
+	for (unsigned i = 0; i < n; i++)
+		board->parties[i] = (struct bench_board_party){bench_body_place(children[i].body),
+							       children[i].cpu};
 	for (unsigned i = 0; i < n; i++) {
-		side->me = i;
-		pids[i] = start(side, children[i].body, children[i].cpu);
+		pids[i] = start(side, i);
 		if (pids[i] < 0) {
 			end_all(pids, (int)i);
 			return -EAGAIN;
@@ -313,21 +313,19 @@ run(struct bench_side *side, const struct child *children, unsigned n)
 }
 
 int
-bench_pair(struct bench_side *side, int (*one)(struct bench_side *),
-	   int (*other)(struct bench_side *))
+bench_pair(struct bench_side *side, bench_body *one, bench_body *other)
 {
 	return run(side, (struct child[]){{one, cpus[0]}, {other, cpus[1]}}, 2);
 }
 
 int
-bench_solo(struct bench_side *side, int (*body)(struct bench_side *))
+bench_solo(struct bench_side *side, bench_body *body)
 {
 	return run(side, &(struct child){body, cpus[0]}, 1);
 }
 
 int
-bench_crowd(struct bench_side *side, int (*produce)(struct bench_side *),
-	    int (*consume)(struct bench_side *))
+bench_crowd(struct bench_side *side, bench_body *produce, bench_body *consume)
 {
 	struct child children[BENCH_PARTIES_MAX];
 	unsigned producers = side->what.producers, n = producers + side->what.consumers;
@@ -341,88 +339,4 @@ bench_crowd(struct bench_side *side, int (*produce)(struct bench_side *),
 		children[i] = (struct child){consumer ? consume : produce, cpus[other]};
 	}
 	return run(side, children, n);
-}
-
-void
-bench_ready(struct bench_side *side)
-{
-	struct bench_shared *shared = side->shared;
-
-	madvise(shared, sizeof(*shared), MADV_POPULATE_WRITE);
-	if (side->memory)
-		madvise(side->memory, side->memory_bytes, MADV_POPULATE_WRITE);
-	/* A barrier of all: what each did before it, the others see after it. */
-	if (shmq_add_release_u32(&shared->ready, 1) + 1 == shared->parties)
-		shared->begin_ns = bench_now_ns();
-	while (shmq_load_acquire_u32(&shared->ready) < shared->parties) {
-		/* Two on a core: the other must come, too. */
-		if (shared->parties > 2)
-			sched_yield();
-		shmq_pause();
-	}
-}
-
-/* Results ----------------------------------------------------------------------------------- */
-
-double
-bench_quantile(const uint64_t *bins, double part, double *count)
-{
-	uint64_t sum = 0, below = 0;
-	uint32_t bin = 0;
-
-	for (uint32_t i = 0; i < BENCH_BINS; i++)
-		sum += bins[i];
-	*count = (double)sum;
-	if (!sum)
-		return 0;
-	while (bin < BENCH_BINS - 1 && (double)(below += bins[bin]) < part * (double)sum)
-		bin++;
-	if (bin < BENCH_FINE_BINS)
-		return ((double)bin + 0.5) / ticks_per_ns;
-	return (BENCH_FINE_BINS + ((double)(bin - BENCH_FINE_BINS) + 0.5) * BENCH_COARSE) /
-	       ticks_per_ns;
-}
-
-void
-bench_sample_latency(const struct bench_side *side, struct bench_sample *out)
-{
-	const struct bench_shared *shared = side->shared;
-	double sends;
-
-	*out = (struct bench_sample){0};
-	out->ns = bench_quantile(shared->bins, 0.50, &out->count);
-	out->p99_ns = bench_quantile(shared->bins, 0.99, &out->count);
-	out->p999_ns = bench_quantile(shared->bins, 0.999, &out->count);
-	out->send_ns = bench_quantile(shared->send_bins, 0.50, &sends);
-	out->preempted = shared->preempted;
-	if (out->count > 0)
-		out->sleeps = (double)shared->sleeps / out->count;
-}
-
-void
-bench_sample_rate(const struct bench_side *side, struct bench_sample *out)
-{
-	const struct bench_shared *shared = side->shared;
-
-	*out = (struct bench_sample){0};
-	out->count = (double)shared->count;
-	out->preempted = shared->preempted;
-	if (shared->count)
-		out->ns = (double)shared->ns / (double)shared->count;
-}
-
-int
-bench_sample_crowd(const struct bench_side *side, struct bench_sample *out)
-{
-	const struct bench_shared *shared = side->shared;
-
-	*out = (struct bench_sample){0};
-	if (shared->sent != shared->received || shared->sent_sum != shared->received_sum)
-		return -EBADMSG;
-	out->count = (double)shared->received;
-	/* With two on a core the kernel must take it away from each now and then. */
-	out->preempted = shared->parties > 2 ? 0 : shared->preempted;
-	if (shared->received)
-		out->ns = (double)(shared->end_ns - shared->begin_ns) / (double)shared->received;
-	return 0;
 }

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
-// A thin main: Google Benchmark runs, prints and writes JSON; the measuring is in C.
+// A thin main: Google Benchmark selects rows, and writes JSON; the measuring is in C.
 //
-// Each row is one member of a group (bench.h); its iterations are the rounds of that group, timed by the harness. The first row of a group
-// that is run measures the whole group.
+// Each row is one member of a group (bench.h); its iterations are the rounds of that group, timed by the harness. The first row
+// of a group that is run measures the whole group. Ratios are made of the JSON (results.py).
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
+
+#include <unistd.h>
 
 #include <shmq/shmq.h>
 
 #include "bench.h"
+#include "machine.h"
 
 namespace
 {
@@ -21,137 +26,249 @@ namespace
 int failures;
 const char *cpus;
 int fifo;
+size_t groups_begun;
+
+const char *const units[] = {"latency", "rate", "cost", "bytes"};
+
+/* On a terminal one line that changes, else one for each group. */
+void
+progress(const char *name, int round)
+{
+	static double begun;
+	int terminal = isatty(STDERR_FILENO);
+	double now = machine_seconds();
+
+	if (!round && !groups_begun++)
+		begun = now;
+	double parts = static_cast<double>(groups_begun - 1) +
+		       static_cast<double>(round) / bench_plan.rounds;
+	double all = static_cast<double>(bench_groups_n());
+	double left = parts > 0 ? (now - begun) / parts * (all - parts) : 0;
+
+	if (terminal || !round)
+		std::fprintf(stderr, "%s[%zu/%zu] %s, round %d of %d, %.0f min gone%s",
+			     terminal ? "\r\033[K" : "", groups_begun, bench_groups_n(), name,
+			     round + 1, bench_plan.rounds, (now - begun) / 60,
+			     terminal ? "" : "\n");
+	if (terminal && parts > 2)
+		std::fprintf(stderr, ", about %.0f to go", left / 60);
+}
+
+/* A counter for each round, so that ratios can be made within it. */
+void
+add_rounds(benchmark::State &state, const bench_group *group, size_t member)
+{
+	bool latency = bench_group_unit(group) == BENCH_LATENCY;
+
+	for (int i = 0; i < bench_plan.rounds; i++) {
+		const bench_sample *sample = bench_round(group, member, i);
+
+		state.counters["r" + std::to_string(i)] = sample->ns;
+		if (latency)
+			state.counters["t" + std::to_string(i)] = sample->quantiles[BENCH_P999];
+	}
+}
+
+double
+median(std::vector<double> values)
+{
+	std::sort(values.begin(), values.end());
+	return values[values.size() / 2];
+}
+
+template <class Get>
+double
+median_over_rounds(const bench_group *group, size_t member, Get get)
+{
+	std::vector<double> values;
+
+	for (int i = 0; i < bench_plan.rounds; i++)
+		values.push_back(get(bench_round(group, member, i)));
+	return median(values);
+}
+
+/* Medians over the rounds, of the greatest the greatest. */
+void
+add_quantiles(benchmark::State &state, const bench_group *group, size_t member)
+{
+	double greatest = 0;
+
+	for (int q = 0; q < BENCH_QUANTILES - 1; q++)
+		state.counters[bench_quantile_names[q]] = median_over_rounds(
+			group, member, [q](const bench_sample *s) { return s->quantiles[q]; });
+	for (int i = 0; i < bench_plan.rounds; i++)
+		greatest = std::max(greatest,
+				    bench_round(group, member, i)->quantiles[BENCH_QUANTILES - 1]);
+	state.counters[bench_quantile_names[BENCH_QUANTILES - 1]] = greatest;
+}
 
 void
-add_ratios(benchmark::State &state, const bench_group *group, const bench_member *member)
+add_figures(benchmark::State &state, const bench_group *group, size_t member)
 {
-	static const char *const bases[] = {"floor",	    "boost",	  "ck",	    "futex",
-					    "store",	    "alone",	  "kernel", "rival",
-					    "per_producer", "one_reader", "slots",  "quiet",
-					    "eventfd"};
+	const bench_sample *first = bench_round(group, member, 0);
 
-	for (const char *base : bases) {
-		bench_ratio ratio;
+	for (unsigned f = 0; f < first->figures_n; f++)
+		state.counters[first->figures[f].name] = median_over_rounds(
+			group, member, [f](const bench_sample *s) { return s->figures[f].value; });
+	state.counters["count"] =
+		median_over_rounds(group, member, [](const bench_sample *s) { return s->count; });
+	state.counters["preempted"] = median_over_rounds(group, member, [](const bench_sample *s) {
+		return s->preempted;
+	});
+	state.counters["stolen_ms"] = bench_stolen(group) / 1e6;
+}
 
-		if (member->base || bench_compare(group, member, base, &ratio))
-			continue;
-		state.counters[std::string("vs_") + base] = ratio.median;
-		state.counters[std::string("vs_") + base + "_least"] = ratio.least;
-		state.counters[std::string("vs_") + base + "_greatest"] = ratio.greatest;
-	}
-	for (size_t i = 0; i < bench_targets_n; i++) {
-		const bench_target &target = bench_targets[i];
+/* Where in the grid it is. */
+void
+add_place(benchmark::State &state, const bench_what *what)
+{
+	const struct {
+		const char *name;
+		double value;
+	} places[] = {
+		{"len", static_cast<double>(what->len)},
+		{"capacity", static_cast<double>(what->capacity)},
+		{"batch", static_cast<double>(what->batch)},
+		{"producers", static_cast<double>(what->producers)},
+		{"consumers", static_cast<double>(what->consumers)},
+		{"mixed", static_cast<double>(what->mixed)},
+		{"load", what->load},
+		{"segments", static_cast<double>(what->segments)},
+	};
 
-		if (std::strcmp(target.group, group->name) ||
-		    std::strcmp(target.member, member->name))
-			continue;
-		state.counters[std::string(group->more_is_better ? "at_least_" : "at_most_") +
-			       target.base] = target.wanted;
+	for (const auto &place : places) {
+		if (place.value != 0)
+			state.counters[place.name] = place.value;
 	}
 }
 
 void
-add_figures(benchmark::State &state, const bench_group *group, const bench_member *member)
+fail(benchmark::State &state, const bench_member *member, int err, const char *why)
 {
-	const bench_sample *median = bench_median(group, member);
+	std::string text = *why ? why : shmq_strerror(err);
 
-	state.counters["preempted"] = median->preempted;
-	if (median->missed > 0)
-		state.counters["missed"] = median->missed;
-	if (group->more_is_better) {
-		state.counters["msg_per_s"] = 1e9 / median->ns;
-		state.counters["MB_per_s"] =
-			static_cast<double>(group->what.len) * 1e3 / median->ns;
-		return;
-	}
-	state.counters["p50_ns"] = median->ns;
-	if (median->p99_ns > 0)
-		state.counters["p99_ns"] = median->p99_ns;
-	if (median->p999_ns > 0)
-		state.counters["p999_ns"] = median->p999_ns;
-	if (median->send_ns > 0) {
-		state.counters["send_ns"] = median->send_ns;
-		state.counters["sleeps"] = median->sleeps;
-	}
+	/* A rival that cannot run says why; we must run. */
+	if (!member->base && err != -ENOTSUP)
+		failures++;
+	state.SkipWithError(text.c_str());
 }
 
 void
-fail(benchmark::State &state, const bench_member *member, int err)
+row(benchmark::State &state, bench_group *group, size_t i)
 {
-	if (err == -ENOTSUP && member->base)
-		return state.SkipWithError("this rival is not installed");
-	if (err == -ETIMEDOUT && member->base)
-		return state.SkipWithError("this rival did not end in time");
-	failures++;
-	state.SkipWithError(shmq_strerror(err));
-}
+	const bench_member *member = bench_member_at(group, i);
+	const char *why;
 
-void
-row(benchmark::State &state, const bench_group *group, const bench_member *member)
-{
+	bench_measure(group, progress);
+	state.SetLabel(std::string(member->base ? member->base : "shmq") + " " +
+		       units[bench_group_unit(group)]);
+	if (int err = bench_error(group, i, &why))
+		return fail(state, member, err, why);
 	int round = 0;
-
-	bench_measure(group);
-	if (int err = bench_error(group, member))
-		return fail(state, member, err);
 	for (auto _ : state)
-		state.SetIterationTime(bench_round(group, member, round++)->ns / 1e9);
-	add_figures(state, group, member);
-	add_ratios(state, group, member);
+		state.SetIterationTime(bench_round(group, i, round++)->ns / 1e9);
+	add_rounds(state, group, i);
+	if (bench_group_unit(group) == BENCH_LATENCY)
+		add_quantiles(state, group, i);
+	add_figures(state, group, i);
+	add_place(state, bench_group_what(group));
 }
 
 void
 register_rows()
 {
-	for (size_t i = 0; i < bench_groups_n; i++) {
-		const bench_group *group = bench_groups[i];
+	for (size_t g = 0; g < bench_groups_n(); g++) {
+		bench_group *group = bench_group_at(g);
 
-		for (size_t m = 0; m < group->members_n; m++) {
-			const bench_member *member = &group->members[m];
-			std::string name = std::string(group->name) + "/" + member->name;
+		for (size_t m = 0; m < bench_members_n(group); m++) {
+			std::string name = std::string(bench_group_name(group)) + "/" +
+					   bench_member_at(group, m)->name;
 
-			benchmark::RegisterBenchmark(name.c_str(), row, group, member)
+			benchmark::RegisterBenchmark(name.c_str(), row, group, m)
 				->UseManualTime()
 				->Iterations(bench_plan.rounds);
 		}
 	}
 }
 
-// What a reader of the figures must know of the machine; Google Benchmark adds cores, caches and load.
 void
-describe()
+ask_all()
 {
-	const int *pinned = bench_cpus();
+	void (*const questions[])(void) = {
+#define QUESTION(name) ask_##name,
+#include "questions.inc"
+	};
 
-	benchmark::AddCustomContext("shmq", shmq_version());
-	benchmark::AddCustomContext("pinned_to",
-				    std::to_string(pinned[0]) + "," + std::to_string(pinned[1]));
-	benchmark::AddCustomContext("scheduler", fifo ? "SCHED_FIFO" : "SCHED_OTHER");
-	benchmark::AddCustomContext("rounds", std::to_string(bench_plan.rounds));
-	benchmark::AddCustomContext("seconds_per_round", std::to_string(bench_plan.seconds));
-	benchmark::AddCustomContext("other_segments", std::to_string(bench_plan.others));
-	benchmark::AddCustomContext("ticks_per_ns", std::to_string(bench_ticks_per_ns()));
+	for (auto ask : questions)
+		ask();
 }
+
+/* One short line for each row: what a person wants to see pass by. */
+class Lines : public benchmark::BenchmarkReporter
+{
+public:
+	bool ReportContext(const Context &) override
+	{
+		return true;
+	}
+
+	void ReportRuns(const std::vector<Run> &runs) override
+	{
+		if (isatty(STDERR_FILENO))
+			std::fputs("\r\033[K", stderr);
+		for (const Run &run : runs)
+			line(run);
+		std::fflush(stdout);
+	}
+
+private:
+	void line(const Run &run)
+	{
+		std::string name = run.run_name.function_name;
+
+		if (run.error_occurred) {
+			std::printf("%-56s %s\n", name.c_str(), run.error_message.c_str());
+			return;
+		}
+		std::vector<double> rounds;
+		for (int i = 0; i < bench_plan.rounds; i++)
+			rounds.push_back(run.counters.at("r" + std::to_string(i)));
+		std::sort(rounds.begin(), rounds.end());
+		bool rate = run.report_label.find(" rate") != std::string::npos;
+		bool bytes = run.report_label.find(" bytes") != std::string::npos;
+		double low = rounds.front(), middle = rounds[rounds.size() / 2],
+		       high = rounds.back();
+		if (rate)
+			std::printf("%-56s %10.3f M/s (%.3f - %.3f)\n", name.c_str(), 1e3 / middle,
+				    1e3 / high, 1e3 / low);
+		else
+			std::printf("%-56s %10.1f %s (%.1f - %.1f)\n", name.c_str(), middle,
+				    bytes ? "B" : "ns", low, high);
+	}
+};
 
 void
 usage(int status)
 {
 	std::fputs(
-		"usage: shmq_bench [--quick | --smoke] [--rounds=N] [--seconds=S] [--cpus=A,B] [--fifo]\n"
+		"usage: shmq_bench [--quick | --full | --smoke] [--rounds=N] [--seconds=S] [--cpus=A,B] [--fifo]\n"
 		"                  [--benchmark_...]\n"
 		"\n"
-		"  --quick      3 rounds of 0.1 s: under a minute, for a first look\n"
+		"  --quick      part of the grid, a few minutes (the default)\n"
+		"  --full       the whole grid, about an hour and a half\n"
 		"  --smoke      1 round as short as can be: does it work, not how fast\n"
-		"  --rounds=N   rounds of each group; ratios are medians over them (7)\n"
-		"  --seconds=S  for each measurement in each round (0.3)\n"
+		"  --rounds=N   rounds of each group; figures are medians over them (11)\n"
+		"  --seconds=S  for each measurement in each round (0.04; --full: 0.1)\n"
 		"  --cpus=A,B   the two cores to use (the first two allowed)\n"
+		"  --fifo       measure under SCHED_FIFO\n"
 		"\n"
-		"Others go to Google Benchmark: --benchmark_filter=REGEX, --benchmark_out=FILE, ...\n",
+		"Others go to Google Benchmark: --benchmark_filter=REGEX, --benchmark_out=FILE,\n"
+		"--benchmark_list_tests, ...\n",
 		status ? stderr : stdout);
 	std::exit(status);
 }
 
-// Take our options out of argv.
+/* Take our options out of argv. */
 void
 options(int *argc, char **argv)
 {
@@ -161,9 +278,11 @@ options(int *argc, char **argv)
 		const char *arg = argv[i];
 
 		if (!std::strcmp(arg, "--quick"))
-			bench_plan = {3, 0.1, 1000};
+			continue;
+		else if (!std::strcmp(arg, "--full"))
+			bench_plan.level = BENCH_FULL, bench_plan.seconds = 0.1;
 		else if (!std::strcmp(arg, "--smoke"))
-			bench_plan = {1, 0.001, 10};
+			bench_plan = {1, 0.001, BENCH_QUICK, 1};
 		else if (!std::strncmp(arg, "--rounds=", 9))
 			bench_plan.rounds = std::atoi(arg + 9);
 		else if (!std::strncmp(arg, "--seconds=", 10))
@@ -184,16 +303,43 @@ options(int *argc, char **argv)
 		usage(2);
 }
 
+void
+add_context(const char *name, const char *value)
+{
+	benchmark::AddCustomContext(name, value);
+}
+
+/* What a reader of the figures must know of the run and of the machine. */
+void
+describe()
+{
+	const int *pinned = bench_cpus();
+	std::string pair = std::to_string(pinned[0]) + "," + std::to_string(pinned[1]);
+
+	add_context("shmq", shmq_version());
+	add_context("pinned_to", pair.c_str());
+	add_context("scheduler", fifo ? "SCHED_FIFO" : "SCHED_OTHER");
+	add_context("level", bench_plan.smoke		      ? "smoke"
+			     : bench_plan.level == BENCH_FULL ? "full"
+							      : "quick");
+	add_context("rounds", std::to_string(bench_plan.rounds).c_str());
+	add_context("seconds_per_round", std::to_string(bench_plan.seconds).c_str());
+	add_context("ticks_per_ns", std::to_string(bench_ticks_per_ns()).c_str());
+	machine_describe(add_context);
+	for (size_t i = 0; i < bench_adapters_n; i++)
+		add_context((std::string("adapter_") + bench_adapters[i]->name).c_str(),
+			    bench_adapters[i]->note);
+}
+
 } // namespace
 
 int
 main(int argc, char **argv)
 {
-	int err;
-
+	if (argc > 1 && !std::strcmp(argv[1], BENCH_PARTY))
+		bench_party(argc, argv);
 	options(&argc, argv);
-	err = bench_init(cpus, fifo);
-	if (err) {
+	if (int err = bench_init(cpus, fifo)) {
 		std::fputs(
 			"shmq_bench: two cores are needed, one for each process; --cpus=A,B names them\n",
 			stderr);
@@ -202,9 +348,10 @@ main(int argc, char **argv)
 	benchmark::Initialize(&argc, argv);
 	if (benchmark::ReportUnrecognizedArguments(argc, argv))
 		return 2;
+	ask_all();
 	register_rows();
 	describe();
-	benchmark::RunSpecifiedBenchmarks();
-	bench_print_targets();
+	Lines lines;
+	benchmark::RunSpecifiedBenchmarks(&lines);
 	return failures ? 1 : 0;
 }

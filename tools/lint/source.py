@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 CODE_DIRS = ("lib", "include", "tools", "bench", "tests", "examples")
-CODE_SUFFIXES = (".c", ".h", ".cc")
+CODE_SUFFIXES = (".c", ".h", ".cc", ".hh")
 SCRIPT_SUFFIXES = (".py", ".sh", ".cmake")
 
 TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One process sends as fast as it can, the other checks every message.
+ *
+ *   throughput/LEN/CAPACITY            every queue for two processes
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "bench.h"
+
+static const size_t lens[] = {8, 56, 256, 1024, 4096, 65536, (size_t)1 << 20};
+static const size_t capacities[] = {64, 1024, 65536};
+
+#define BYTES_MAX ((size_t)256 << 20)
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+static int
+run(const struct bench_what *what, const struct bench_member *member, struct bench_sample *out)
+{
+	const struct bench_adapter *adapter = member->adapter;
+	struct bench_side side;
+	int err;
+
+	if (!adapter->bodies)
+		return -ENOTSUP;
+	err = bench_make(&side, adapter, what, 1);
+	if (!err)
+		err = bench_pair(&side, adapter->bodies[BENCH_PRODUCE],
+				 adapter->bodies[BENCH_CONSUME]);
+	if (!err)
+		err = bench_sample_rate(&side, out);
+	if (!err)
+		bench_figure(out, "MB_per_s", (double)what->len * 1e3 / out->ns);
+	bench_unmake(&side, adapter);
+	return err;
+}
+
+/* What a first look needs of the grid. */
+static enum bench_level
+level(size_t len, size_t capacity)
+{
+	if (len <= 56)
+		return capacity > 64 ? BENCH_QUICK : BENCH_FULL;
+	return capacity == 1024 && (len == 1024 || len == 4096) ? BENCH_QUICK : BENCH_FULL;
+}
+
+static void
+ask(size_t len, size_t capacity)
+{
+	const struct bench_what what = {.len = len, .capacity = capacity};
+	struct bench_group *group;
+	char name[64];
+
+	snprintf(name, sizeof(name), "throughput/%zu/%zu", len, capacity);
+	group = bench_add(name, &what, BENCH_RATE, level(len, capacity), 1);
+	bench_join_adapters(group, BENCH_PAIR, run);
+}
+
+void
+ask_throughput(void)
+{
+	for (size_t l = 0; l < COUNT(lens); l++) {
+		for (size_t c = 0; c < COUNT(capacities); c++) {
+			if (lens[l] * capacities[c] <= BYTES_MAX)
+				ask(lens[l], capacities[c]);
+		}
+	}
+}
