@@ -23,7 +23,9 @@ def functions(code):
         if line.rstrip() == "{":
             opened = number
         elif opened and line.startswith("}"):
-            yield opened, number - opened - 1, signature(code, opened)
+            text = signature(code, opened)
+            if "(" in text:  # else a class or a namespace
+                yield opened, number - opened - 1, text
             opened = None
 
 
