@@ -108,8 +108,8 @@ int shmqi_os_unlock_memory(void *base, size_t bytes);
  * object. */
 int64_t shmqi_os_resident(const void *base, size_t bytes);
 
-/* Bytes locked by this process, from /proc/self/status; 0 when it cannot be read. */
-uint64_t shmqi_os_locked_total(void);
+/* Bytes locked by process `pid` (0: this one), or a negated errno when that cannot be read. */
+int64_t shmqi_os_locked_total(pid_t pid);
 
 /* os_maps.c: what is mapped where -------------------- */
 

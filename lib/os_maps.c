@@ -152,8 +152,13 @@ int64_t
 shmqi_os_locked_here(const void *base, size_t bytes)
 {
 	struct locked sum = {.base = (uintptr_t)base, .end = (uintptr_t)base + bytes};
-	int err = shmqi_os_each_vma(0, true, add_locked_here, &sum);
+	int64_t all = shmqi_os_locked_total(0);
+	int err;
 
+	/* smaps takes a millisecond: the kernel counts the pages of every mapping of the process. */
+	if (all <= 0)
+		return all;
+	err = shmqi_os_each_vma(0, true, add_locked_here, &sum);
 	return err < 0 ? err : sum.bytes;
 }
 
@@ -172,8 +177,12 @@ int64_t
 shmqi_os_locked_by(pid_t pid, struct shmqi_inode inode)
 {
 	struct locked sum = {.inode = inode};
-	int err = shmqi_os_each_vma(pid, true, add_locked_inode, &sum);
+	int64_t all = shmqi_os_locked_total(pid);
+	int err;
 
+	if (all <= 0)
+		return all;
+	err = shmqi_os_each_vma(pid, true, add_locked_inode, &sum);
 	return err < 0 ? err : sum.bytes;
 }
 

@@ -75,18 +75,20 @@ shmqi_os_resident(const void *base, size_t bytes)
 	return resident;
 }
 
-uint64_t
-shmqi_os_locked_total(void)
+int64_t
+shmqi_os_locked_total(pid_t pid)
 {
-	FILE *f = fopen("/proc/self/status", "re");
-	char line[256];
-	uint64_t kib = 0;
+	char path[64], line[256];
+	int64_t kib = 0;
+	FILE *f;
 
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)(pid ? pid : getpid()));
+	f = fopen(path, "re");
 	if (!f)
-		return 0;
+		return -errno;
 	while (fgets(line, sizeof(line), f))
 		if (strncmp(line, "VmLck:", 6) == 0)
-			kib = strtoull(line + 6, NULL, 10);
+			kib = strtoll(line + 6, NULL, 10);
 	fclose(f);
 	return kib * 1024;
 }

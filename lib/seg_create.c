@@ -15,11 +15,12 @@ static int
 check_memlock(struct shmq_memlock *out, uint64_t bytes)
 {
 	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+	int64_t used = shmqi_os_locked_total(0);
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	out->needed_bytes = bytes;
 	out->limit_bytes = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
-	out->used_bytes = shmqi_os_locked_total();
+	out->used_bytes = used > 0 ? (uint64_t)used : 0;
 	out->privileged = shmqi_os_capable(CAP_IPC_LOCK);
 	if (out->privileged || limit.rlim_cur == RLIM_INFINITY)
 		return 0;

@@ -46,8 +46,14 @@ shmqi_stat_fill_sysv(struct shmq_stat *st, int id, const struct shmid_ds *ds)
 	st->lpid = ds->shm_lpid;
 	st->nattch = (int64_t)ds->shm_nattch;
 	st->page_size = shmqi_os_page_size();
-	st->resident_bytes = sysv_resident(id);
 	st->lock_needed_bytes = (int64_t)shmqi_round_up(ds->shm_segsz, st->page_size);
+}
+
+/* What is in RAM. The kernel's list of all segments is walked, so no attach asks for it. */
+static void
+fill_resident(struct shmq_stat *st, int id)
+{
+	st->resident_bytes = sysv_resident(id);
 	if (st->resident_bytes > st->lock_needed_bytes) /* the kernel's figure of huge pages */
 		st->resident_bytes = st->lock_needed_bytes;
 	if (st->mode & SHMQ_LOCKED)
@@ -93,6 +99,7 @@ shmqi_stat_sysv(struct shmq_stat *st, const struct shmqi_address *a)
 	if (shmctl(id, IPC_STAT, &ds) != 0)
 		return shmqi_sysv_error(a, id);
 	shmqi_stat_fill_sysv(st, id, &ds);
+	fill_resident(st, id);
 	look_inside(st, id);
 	return 0;
 }
@@ -106,6 +113,7 @@ shmqi_stat_attached_sysv(struct shmq_stat *st, struct shmq_seg *seg)
 	if (shmctl(seg->shmid, IPC_STAT, &ds) != 0)
 		return -errno;
 	shmqi_stat_fill_sysv(st, seg->shmid, &ds);
+	fill_resident(st, seg->shmid);
 	if (seg->queue)
 		st->lock_needed_bytes = shmqi_stat_lock_needed(&seg->g);
 	st->locked_bytes = mine > st->locked_bytes ? mine : st->locked_bytes;
