@@ -2,6 +2,7 @@
 #include "wait.h"
 
 #include <errno.h>
+#include <shmq/ring_spsc.h>
 #include <shmq/shmq.h>
 
 #define SLICE_BLOCKED_NS INT64_C(2000000) /* how late the death of who holds us up is found out */
@@ -11,7 +12,7 @@
 #define SPIN_LEAST_NS INT64_C(10000)
 #define NAP_NS INT64_C(50000) /* the first one */
 #define NAP_MOST_NS INT64_C(1000000)
-#define SPINS_PER_CLOCK 16
+#define SPINS_PER_CLOCK 64
 
 struct shmqi_wait_ops
 shmqi_wait_real(void)
@@ -39,8 +40,7 @@ spin(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t en
 		for (int i = 0; i < SPINS_PER_CLOCK; i++) {
 			if (wait->ready(wait->arg))
 				return true;
-			for (int pause = 0; pause < 4; pause++)
-				shmq_pause();
+			shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
 		}
 	} while (ops->now_ns() < end);
 	return false;
