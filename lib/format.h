@@ -39,6 +39,7 @@
 #define FORMAT_VERSION 2u
 #define FORMAT_ENDIAN UINT32_C(0x01020304)
 #define FORMAT_PAGE 4096u
+#define FORMAT_LONG 1024u   /* messages that may be so long begin with a cache line */
 #define FORMAT_BLOCK 128u   /* blocks of different writers are this far apart */
 #define FORMAT_SLOT_WORD 8u /* before the bytes of each slot: {turn:32, length:32} */
 

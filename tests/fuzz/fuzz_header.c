@@ -102,7 +102,8 @@ check_queue(const struct shmqi_geometry *g)
 	must(g->kind <= SHMQ_LATEST && g->msg_max <= SHMQ_MSG_MAX);
 	must(g->participants >= 1 && g->participants <= SHMQ_PARTICIPANTS_MAX);
 	check_ring(g);
-	must(g->control_offset % FORMAT_BLOCK == 0 && g->data_offset % FORMAT_PAGE == 0);
+	must(g->control_offset % FORMAT_BLOCK == 0);
+	must(g->data_offset % FORMAT_PAGE < 64 && g->data_offset % 8 == 0);
 	must(g->control_offset >=
 	     2 * FORMAT_PAGE + g->participants * sizeof(struct format_participant));
 	must(g->data_offset >= end + (lanes ? g->participants * sizeof(struct format_lane) : 0));
