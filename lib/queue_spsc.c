@@ -88,13 +88,21 @@ shmqi_lane_send(struct shmq *q, const void *msg, size_t len)
 }
 
 int64_t
-shmqi_lane_recv(struct shmq *q, void *buf, size_t size)
+shmqi_lane_peek(struct shmq *q, unsigned char **bytes)
 {
-	unsigned char *bytes = NULL;
-	int64_t len = shmqi_lane_look(&q->recv, &bytes);
+	int64_t len = shmqi_lane_look(&q->recv, bytes);
 
 	if (len == -EAGAIN)
 		shmqi_lane_back_off(&q->recv);
+	return len;
+}
+
+int64_t
+shmqi_lane_recv(struct shmq *q, void *buf, size_t size)
+{
+	unsigned char *bytes = NULL;
+	int64_t len = shmqi_lane_peek(q, &bytes);
+
 	if (len < 0)
 		return len;
 	if ((uint64_t)len > size)
@@ -102,12 +110,6 @@ shmqi_lane_recv(struct shmq *q, void *buf, size_t size)
 	shmq_copy(buf, bytes, (size_t)len);
 	shmqi_lane_next(&q->recv);
 	return len;
-}
-
-int64_t
-shmqi_lane_peek(struct shmq *q, unsigned char **bytes)
-{
-	return shmqi_lane_look(&q->recv, bytes);
 }
 
 void
