@@ -234,18 +234,21 @@ shmqi_mpmc_open(struct shmqi_mpmc *ring)
 
 /** Empty looks before the receiver's pauses are chosen again; pauses on the senders' heels. */
 #define MPMC_LOOKS 32u
-#define MPMC_HEELS_PAUSES 64
+#define MPMC_HEELS_PAUSES 128
 
 /*
  * Nothing is there. A receiver on the senders' heels takes each line from them while they write it:
- * who has found a message for at least every second empty look lets them get ahead (measured:
- * docs/design.md). One that answers each message has more empty looks than that.
+ * who finds more than one message for each empty look lets them get ahead, and goes on doing so
+ * while that gives it bursts (docs/design.md). One that answers each message never finds more than
+ * one, and must not wait: these pauses are many round trips.
  */
 static inline void
 mpmc_back_off(struct shmqi_mpmc *ring)
 {
 	if (++ring->looks >= MPMC_LOOKS) {
-		bool heels = ring->head - ring->marked >= MPMC_LOOKS / 2;
+		uint64_t found = ring->head - ring->marked;
+		bool heels = ring->pauses == MPMC_HEELS_PAUSES ? found >= 2 * MPMC_LOOKS
+							       : found > MPMC_LOOKS;
 
 		ring->pauses = heels ? MPMC_HEELS_PAUSES : SHMQ_SPSC_EMPTY_PAUSES;
 		ring->marked = ring->head;
