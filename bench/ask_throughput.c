@@ -2,7 +2,9 @@
 /*
  * One process sends as fast as it can, the other checks every message.
  *
- *   throughput/LEN/CAPACITY            every queue for two processes
+ *   throughput/LEN/CAPACITY   every queue for two processes; the floor is copying from core to core
+ *                             (peer_stream.c)
+ *   batch/LEN/CAPACITY/N      those that move N messages with each call, and beside them one by one
  */
 #include <errno.h>
 #include <stdio.h>
@@ -53,8 +55,33 @@ ask(size_t len, size_t capacity)
 	char name[64];
 
 	snprintf(name, sizeof(name), "throughput/%zu/%zu", len, capacity);
-	group = bench_add(name, &what, BENCH_RATE, level(len, capacity), 1);
+	group = bench_add(name, &what, BENCH_RATE, level(len, capacity), 0.5);
+	bench_join_stream(group, run);
 	bench_join_adapters(group, BENCH_PAIR, run);
+}
+
+static void
+ask_batch(size_t len, size_t capacity, unsigned batch)
+{
+	const struct bench_what what = {.len = len, .capacity = capacity, .batch = batch};
+	const struct bench_adapter *single = bench_adapter_named("send_recv");
+	int quick = batch == 32 && (len == 8 || (len == 56 && capacity == 1024));
+	struct bench_group *group;
+	char name[64];
+
+	snprintf(name, sizeof(name), "batch/%zu/%zu/%u", len, capacity, batch);
+	group = bench_add(name, &what, BENCH_RATE, quick ? BENCH_QUICK : BENCH_FULL, 0.5);
+	bench_join(group, &(struct bench_member){single->name, "one_by_one", run, single, 0});
+	bench_join_adapters(group, BENCH_BATCH, run);
+}
+
+static void
+ask_batches(size_t len, size_t capacity)
+{
+	static const unsigned batches[] = {1, 8, 32, 256};
+
+	for (size_t b = 0; b < COUNT(batches); b++)
+		ask_batch(len, capacity, batches[b]);
 }
 
 void
@@ -65,5 +92,10 @@ ask_throughput(void)
 			if (lens[l] * capacities[c] <= BYTES_MAX)
 				ask(lens[l], capacities[c]);
 		}
+	}
+	for (size_t l = 0; l < COUNT(lens) && lens[l] <= 4096; l++) {
+		ask_batches(lens[l], 1024);
+		if (lens[l] <= 1024)
+			ask_batches(lens[l], 65536);
 	}
 }

@@ -26,6 +26,7 @@ enum bench_can {
 	BENCH_MANY_SEND = 2, /**< several senders, one receiver */
 	BENCH_MANY = 4,	     /**< several senders, several receivers */
 	BENCH_SLEEPS = 8,    /**< sleeps in the kernel when there is nothing; others are polled */
+	BENCH_BATCH = 16,    /**< moves what.batch messages with each call; joined only for that */
 };
 
 /** Which end of a queue a process has. */
@@ -128,12 +129,19 @@ void bench_join_adapters(struct bench_group *group, unsigned can,
 			 int (*run)(const struct bench_what *, const struct bench_member *,
 				    struct bench_sample *));
 
+/** Add the floor of throughput, peer_stream.c, with each of its ways to wait. */
+void bench_join_stream(struct bench_group *group,
+		       int (*run)(const struct bench_what *, const struct bench_member *,
+				  struct bench_sample *));
+
 /** What the run is like; set before anything is asked. */
 struct bench_plan {
 	int rounds;
 	double seconds; /**< for each member in each round */
 	enum bench_level level;
-	int smoke; /**< as short as can be: does it work, not how fast */
+	const char *members;   /**< only those whose name matches, as fnmatch(3) does; NULL: all */
+	int smoke;	       /**< as short as can be: does it work, not how fast */
+	double jitter_seconds; /**< over 0: jitter/steady runs, for so long over all rounds */
 };
 
 extern struct bench_plan bench_plan;
@@ -161,11 +169,13 @@ double bench_stolen(const struct bench_group *group);
 
 /* Questions: each adds its groups. */
 void ask_floors(void);
+void ask_calls(void);
 void ask_rtt(void);
 void ask_oneway(void);
 void ask_throughput(void);
 void ask_crowd(void);
 void ask_broadcast(void);
+void ask_slow_reader(void);
 void ask_latest(void);
 void ask_records(void);
 void ask_sleep(void);
@@ -178,7 +188,10 @@ void ask_jitter(void);
 void ask_huge(void);
 void ask_first(void);
 
-/** What a question may leave in the system, taken away when the run is over or told to stop. */
+/**
+ * What a question may leave in the system, taken away when the run is over or told to stop: several can ask, each once, however
+ * often it says so; `clean` must not mind being called when there is nothing.
+ */
 void bench_at_stop(void (*clean)(void));
 
 #ifdef __cplusplus

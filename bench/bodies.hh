@@ -140,7 +140,7 @@ constexpr choice fixed_capacity[] = {
 	choice_of<Peer, 256, 1024>,   choice_of<Peer, 1024, 64>,  choice_of<Peer, 1024, 1024>,
 	choice_of<Peer, 1024, 65536>, choice_of<Peer, 4096, 64>,  choice_of<Peer, 4096, 1024>,
 	choice_of<Peer, 4096, 65536>, choice_of<Peer, 65536, 64>, choice_of<Peer, 65536, 1024>,
-	choice_of<Peer, 1048576, 64>,
+	choice_of<Peer, 1048576, 64>, choice_of<Peer, 256, 64>,	  choice_of<Peer, 256, 65536>,
 };
 
 template <template <size_t, size_t> class Peer>

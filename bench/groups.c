@@ -2,12 +2,14 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMBERS_MAX 40
+#define MEMBERS_MAX 64
+#define SLEEPERS_CAPACITY_MAX 1024
 
 /* A measurement in which the kernel takes a core away more often than this, each second, is made again, once. */
 #define PREEMPTED_PER_S 20
@@ -63,7 +65,8 @@ bench_add(const char *name, const struct bench_what *what, enum bench_unit unit,
 void
 bench_join(struct bench_group *group, const struct bench_member *member)
 {
-	if (!group)
+	if (!group ||
+	    (bench_plan.members && fnmatch(bench_plan.members, member->name, FNM_EXTMATCH)))
 		return;
 	if (group->members_n == MEMBERS_MAX) {
 		fprintf(stderr, "shmq_bench: %s: too many members\n", group->name);
@@ -82,9 +85,29 @@ bench_join_adapters(struct bench_group *group, unsigned can,
 
 		if ((adapter->can & can) != can || (adapter->fits && !adapter->fits(&group->what)))
 			continue;
+		/* Those who sleep in the kernel have rings of its making, and take seconds for a long lap. */
+		if (adapter->base && adapter->can & BENCH_SLEEPS &&
+		    group->what.capacity > SLEEPERS_CAPACITY_MAX)
+			continue;
 		bench_join(group,
 			   &(struct bench_member){adapter->name, adapter->base, run, adapter, 0});
 	}
+}
+
+void
+bench_join_stream(struct bench_group *group,
+		  int (*run)(const struct bench_what *, const struct bench_member *,
+			     struct bench_sample *))
+{
+	static const struct {
+		const char *name;
+		int pauses;
+	} ways[] = {{"stream_spin", 0}, {"stream_pause_32", 32}, {"stream_pause_512", 512}};
+	const struct bench_adapter *stream = bench_adapter_named("stream");
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		bench_join(group, &(struct bench_member){ways[i].name, stream->base, run, stream,
+							 ways[i].pauses});
 }
 
 size_t

@@ -23,7 +23,11 @@ static int cpus[2];
 static int real_time;
 static double ticks_per_ns;
 static sigset_t waited;
-static void (*clean_at_stop)(void);
+
+/* What each question leaves in the system is taken away by one of these. */
+#define CLEANERS_MAX 16
+static void (*cleaners[CLEANERS_MAX])(void);
+static int cleaners_n;
 
 /* Set-up ------------------------------------------------------------------------------------ */
 
@@ -91,10 +95,24 @@ bench_set_ticks_per_ns(double ticks)
 	ticks_per_ns = ticks;
 }
 
+static void
+clean_all(void)
+{
+	for (int i = cleaners_n; i-- > 0;)
+		cleaners[i]();
+}
+
 void
 bench_at_stop(void (*clean)(void))
 {
-	clean_at_stop = clean;
+	for (int i = 0; i < cleaners_n; i++) {
+		if (cleaners[i] == clean)
+			return;
+	}
+	if (!cleaners_n)
+		atexit(clean_all); /* children end with _exit() */
+	if (cleaners_n < CLEANERS_MAX)
+		cleaners[cleaners_n++] = clean;
 }
 
 /* What the processes share ------------------------------------------------------------------ */
@@ -228,8 +246,7 @@ static void
 stop(int signal_number, const pid_t *pids, int n)
 {
 	end_all(pids, n);
-	if (clean_at_stop)
-		clean_at_stop();
+	clean_all();
 	signal(signal_number, SIG_DFL);
 	sigprocmask(SIG_UNBLOCK, &waited, NULL);
 	raise(signal_number);

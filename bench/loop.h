@@ -226,17 +226,25 @@ loop_since(uint64_t then, uint64_t now)
 	return (int64_t)(now - then) > 0 ? now - then : 0;
 }
 
+/* When a receiver begins to count: by the sender's first message, so that it is while he still sends. */
+LOOP_INLINE uint64_t
+loop_warm_after(const struct bench_side *side, uint64_t first)
+{
+	return first + (uint64_t)(side->what.seconds * 1e9 * bench_ticks_per_ns() / 8);
+}
+
 /** The same, and count how long each took to come. */
 LOOP_INLINE int
 loop_pong_timed(struct bench_side *side, loop_send_fn *send, loop_recv_fn *recv,
 		struct queue *const queues[2], size_t len)
 {
-	struct loop_time time = loop_time_of(side);
-	uint64_t now;
+	uint64_t warm = 0, now = 0;
 	int err;
 
 	while (!(err = loop_answer(send, recv, queues, len, &now))) {
-		if (now > time.warm)
+		if (!warm)
+			warm = loop_warm_after(side, loop_in[0]);
+		if (now > warm)
 			bench_count(&side->shared->latency, loop_since(loop_in[0], now));
 	}
 	return err < 0 ? err : 0;
@@ -273,8 +281,7 @@ loop_pace(struct bench_side *side, loop_send_fn *send, struct queue *queue, size
 LOOP_INLINE int
 loop_arrive(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len)
 {
-	struct loop_time time = loop_time_of(side);
-	uint64_t received = 0, counted = 0, begin = bench_now_ns();
+	uint64_t received = 0, counted = 0, begin = bench_now_ns(), warm = 0;
 
 	for (;; received++) {
 		int err = loop_recv(recv, queue, loop_in, len);
@@ -286,7 +293,9 @@ loop_arrive(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, si
 			break;
 		if (loop_check(loop_in, loop_in[0], len))
 			return -EBADMSG;
-		if (now <= time.warm)
+		if (!received)
+			warm = loop_warm_after(side, loop_in[0]);
+		if (now <= warm)
 			continue;
 		if (!counted++)
 			begin = bench_now_ns();

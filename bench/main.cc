@@ -255,12 +255,15 @@ usage(int status)
 		"                  [--benchmark_...]\n"
 		"\n"
 		"  --quick      part of the grid, a few minutes (the default)\n"
-		"  --full       the whole grid, about an hour and a half\n"
+		"  --full       the whole grid, about an hour\n"
 		"  --smoke      1 round as short as can be: does it work, not how fast\n"
 		"  --rounds=N   rounds of each group; figures are medians over them (11)\n"
-		"  --seconds=S  for each measurement in each round (0.04; --full: 0.1)\n"
+		"  --seconds=S  for each measurement in each round (0.04; --full: 0.06)\n"
 		"  --cpus=A,B   the two cores to use (the first two allowed)\n"
+		"  --members=P  only members whose name matches, as a shell matches: --members='@(mpmc|rte_*)'\n"
 		"  --fifo       measure under SCHED_FIFO\n"
+		"  --jitter-seconds=S  add jitter/steady: a locked queue at 1 kHz under memory pressure,\n"
+		"               for S seconds over all rounds (one piece: --rounds=1 and a filter)\n"
 		"\n"
 		"Others go to Google Benchmark: --benchmark_filter=REGEX, --benchmark_out=FILE,\n"
 		"--benchmark_list_tests, ...\n",
@@ -280,13 +283,17 @@ options(int *argc, char **argv)
 		if (!std::strcmp(arg, "--quick"))
 			continue;
 		else if (!std::strcmp(arg, "--full"))
-			bench_plan.level = BENCH_FULL, bench_plan.seconds = 0.1;
+			bench_plan.level = BENCH_FULL, bench_plan.seconds = 0.06;
 		else if (!std::strcmp(arg, "--smoke"))
-			bench_plan = {1, 0.001, BENCH_QUICK, 1};
+			bench_plan.rounds = 1, bench_plan.seconds = 0.001, bench_plan.smoke = 1;
 		else if (!std::strncmp(arg, "--rounds=", 9))
 			bench_plan.rounds = std::atoi(arg + 9);
 		else if (!std::strncmp(arg, "--seconds=", 10))
 			bench_plan.seconds = std::atof(arg + 10);
+		else if (!std::strncmp(arg, "--members=", 10))
+			bench_plan.members = arg + 10;
+		else if (!std::strncmp(arg, "--jitter-seconds=", 17))
+			bench_plan.jitter_seconds = std::atof(arg + 17);
 		else if (!std::strncmp(arg, "--cpus=", 7))
 			cpus = arg + 7;
 		else if (!std::strcmp(arg, "--fifo"))
