@@ -1,152 +1,413 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Turn the JSON of shmq_bench into a report in Markdown, on stdout.
+"""The report: one HTML page of what shmq_bench measured, and the two pictures of the README.
 
-    report.py FILE
-
-Ratios are medians over the rounds of ratios within a round; in brackets the least and the greatest.
+    report.py FILE OUT.html [--svg DIR]
 """
 
+import argparse
+import base64
+import gzip
 import json
-import platform
+import os
 import sys
+from collections import Counter
 
-BASES = {
-    "floor": "raw ping-pong",
-    "boost": "boost spsc_queue",
-    "ck": "ck_ring",
-    "futex": "bare futex",
-    "store": "bare store",
-    "alone": "alone",
-    "kernel": "kernel alone",
-    "rival": "best rival",
-    "per_producer": "moodycamel",
-    "one_reader": "one reader",
-    "slots": "slots",
-    "quiet": "quiet",
-    "eventfd": "bare eventfd",
-}
+import charts
+import page
+import pictures
+import results
+import scaling
+import verdict
+from page import details, escape, table, tag
+from results import best_rival, digits, size_text, speed, value_text
 
+# id, title, the questions that belong to it, what is measured.
 SECTIONS = (
-    ("rtt", "Round trip, nanoseconds", "Two processes, each pinned to its core, 1024 slots. send_recv polls with timeout 0, send_recv_wait waits."),
-    ("throughput", "Throughput, million messages a second", "One process sends as fast as it can, the other checks every message."),
-    ("mpsc", "Many producers, one consumer, million messages a second",
-     "Message bytes / capacity / producers, all of them on the first core and the consumer on the second; mixed: some of both on each. "
-     "Messages are checked for each producer. moodycamel works between processes here only because they are forked from one, and keeps each producer's order, not one for all."),
-    ("mpmc", "Many producers, many consumers, million messages a second",
-     "As above. Rivals block for ever when a process is killed in the middle of a call."),
-    ("lossy", "Lossy broadcast: what a message costs the writer, nanoseconds",
-     "Readers share the other core and follow as fast as they can; missed: the share of the copies that they could not follow."),
-    ("broadcast", "Lossless broadcast, million messages a second", "Message bytes / readers; every message to every reader, who share the second core."),
-    ("records", "SPSC: records against slots, million messages a second", "Room for the same number of messages."),
-    ("latest", "Reading the latest value of 64 bytes, nanoseconds", "Every word of every value is checked; missed: the share of the reads that were -EAGAIN, overtaken by the writer too often."),
-    ("epoll", "Round trip of two event loops, nanoseconds", "epoll_wait, take what is there, answer."),
-    ("blocking", "Blocking round trip, nanoseconds", "asleep: both sides sleep in the futex when their message comes; tight: answer at once."),
-    ("publish", "Cost of a send when nobody sleeps, nanoseconds", "8 bytes, one process, bursts of 512."),
-    ("attach", "Attach and detach of what exists, nanoseconds", "among_others: with so many other segments in the system as the context says."),
+    ("rtt", "Round trip", ("rtt",), "Two processes, each pinned to its own core: send, wait for the answer, send again. The floor is a line of memory "
+     "that goes to and fro with nothing around it."),
+    ("oneway", "One way, and under load", ("oneway", "open"), "From before the send to after the receive. Closed loop: the next message goes when the "
+     "last was answered. Open loop: a message is due when the clock says so, at a share of what this very queue carried right before, and is timed from "
+     "when it was due, so that a stall is charged for everything it holds up (no coordinated omission)."),
+    ("throughput", "Throughput", ("throughput", "batch"), "One process sends as fast as it can, the other takes and checks every message."),
+    ("crowd", "Many producers, many consumers", ("crowd",), "Producers on the first core, consumers on the second; mixed: some of each on both. With more than "
+     "two processes the two cores are oversubscribed, and a rival that waits for a preempted one shows it."),
+    ("broadcast", "Broadcast", ("broadcast", "lossy", "slow_reader"), "One writer, every message to each reader. Readers share the second core."),
+    ("latest", "Latest value", ("latest",), "A reader looks at the newest value while a writer replaces it at different paces; every word is checked."),
+    ("records", "Records", ("records",), "Messages of any length back to back, beside slots of one size."),
+    ("sleep", "Sleep and wake", ("sleep", "wake"), "Both sides sleep in the kernel until their message comes; and what waiting costs in CPU time."),
+    ("events", "Event loops", ("events",), "A queue's descriptor in epoll, beside a bare eventfd."),
+    ("publish", "Send when nobody sleeps", ("publish", "take"), "One process, one core: what a send costs when nobody sleeps, and a receive when all is there."),
+    ("lifecycle", "Life cycle", ("lifecycle",), "Create, attach, detach, stat and remove, among other segments in the system, beside the bare kernel calls."),
+    ("recovery", "Recovery after SIGKILL", ("recovery",), "From the kill to the first success of who was held up."),
+    ("memory", "Memory", ("memory",), "Bytes of a whole queue, beside the payload alone."),
+    ("jitter", "Jitter at 1 kHz", ("jitter",), "A SCHED_FIFO loop that sends and takes once a period; timed is the queue's part alone. Faults are page faults "
+     "of both processes after the start."),
+    ("huge", "Huge pages", ("huge",), "The same ring on 4 KiB and 2 MiB pages."),
+    ("first", "First message after attach", ("first",), "What the first message pays, with and without populate and lock."),
+    ("floors", "What the hardware gives", ("floors",), "The least that any of this can cost here."),
 )
 
-
-def load(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
-        return data["context"], [row for row in data["benchmarks"] if "/" in row["name"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        sys.exit(f"report.py: {path}: not a result of shmq_bench ({error})")
+CELLS_MAX, WORST = 8, 4  # of a question in the verdict
+BEHIND_MAX = 15
+PICTURES_MAX = 8  # strips in a section; the rest is in its table
 
 
-def split(row):
-    """(group, member) of a row: rtt/8/send_recv/iterations:7/manual_time is rtt/8 and send_recv."""
-    parts = [part for part in row["name"].split("/") if not part.startswith("iterations:") and part != "manual_time"]
-    return "/".join(parts[:-1]), parts[-1]
+# Charts of a section ----------------------------------------------------------------------------
+
+def few(group, rivals=3):
+    """Our calls, the best floor and the best rivals: what a chart of lines has room for."""
+    polled = sorted(group.members(kind="rival"), key=lambda row: row.ns)
+    ours = [row for row in group.members(("send_recv", "inline", "zero_copy"), "shmq")][:2] or sorted(
+        group.members(kind="shmq"), key=lambda row: row.ns)[:2]
+    floor = group.best(kind="floor")
+    return ours + ([floor] if floor else []) + polled[:rivals]
 
 
-def cpu_model():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.machine()
+def title_of(group):
+    return verdict.place_text(group)
 
 
-def ratio(row, base):
-    """One ratio as text, or an empty cell."""
-    if f"vs_{base}" not in row:
-        return ""
-    least, greatest = row[f"vs_{base}_least"], row[f"vs_{base}_greatest"]
-    return f"{row[f'vs_{base}']:.2f} ({least:.2f} - {greatest:.2f})"
+def percentile_charts(groups):
+    for group in groups:
+        rows = [row for row in few(group) if row.quantiles.get("p50", 0) > 0]
+        if rows:
+            yield charts.percentiles(f"{title_of(group)}: latency by percentile", "Lower and flatter is better. The right half is one message in a "
+                                     "hundred and rarer; max is the slowest of all rounds. Dashed: the floor.", rows)
 
 
-def targets(rows):
-    """(name, ratio text, wanted text, met) of each ratio that is wanted."""
-    for row in rows:
-        for base in BASES:
-            for kind, sign in (("at_least", ">="), ("at_most", "<=")):
-                wanted = row.get(f"{kind}_{base}")
-                if wanted is None or f"vs_{base}" not in row:
-                    continue
-                value = row[f"vs_{base}"]
-                met = value >= wanted if kind == "at_least" else value <= wanted
-                group, member = split(row)
-                yield f"{group} {member} / {BASES[base]}", ratio(row, base), f"{sign} {wanted:g}", met
+def together(groups):
+    """Groups of few members, as few groups of many: one for each unit, and for each first part of the cell where there are many."""
+    parts = {}
+    for group in groups:
+        parts.setdefault((group.question, group.unit), []).append(group)
+    for (question, unit), members in parts.items():
+        split = {}
+        for group in members:
+            split.setdefault(group.cell.split("/")[0] if sum(len(one.good) for one in members) > 22 else "", []).append(group)
+        for first, cells in split.items():
+            one = results.merged(cells, lambda group: title_of(group).replace(" / ", " "))
+            one.name, one.cell = f"{question}/{first}", first or {"rate": "rates", "bytes": "bytes"}.get(unit, "times")
+            one.place = {}
+            yield one
 
 
-def figures(row):
-    """Header and cells of what a row is about."""
-    if "msg_per_s" in row:
-        return {"M msg/s": f"{row['msg_per_s'] / 1e6:.1f}", "MB/s": f"{row['MB_per_s']:.0f}"}
-    if "p99_ns" not in row:
-        return {"mean": f"{row['p50_ns']:.1f}", "missed": f"{row.get('missed', 0) * 100:.1f} %"}
-    cells = {"p50": f"{row['p50_ns']:.1f}", "p99": f"{row['p99_ns']:.1f}"}
-    if "p999_ns" in row:
-        cells["p99.9"] = f"{row['p999_ns']:.1f}"
-    if "missed" in row:
-        cells["missed"] = f"{row['missed'] * 100:.2g} %"
-    if "send_ns" in row:
-        cells |= {"send alone": f"{row['send_ns']:.0f}", "sleeps a trip": f"{row['sleeps']:.2f}"}
-    return cells
+def strips(groups, caption=None):
+    unit = {"latency": "Median, and a line to the p99.9. Further left is better.", "rate": "Median, and the range of the rounds. Further right is better.",
+            "bytes": "Further left is better.", "cost": "Median, and the range of the rounds. Further left is better."}
+    chosen = [group for group in groups if any(row.ns > 0 for row in group.good)]
+    if len(chosen) > 3 and sum(len(group.good) for group in chosen) <= 3.5 * len(chosen):
+        chosen = list(together(chosen))
+    for group in chosen[:PICTURES_MAX]:
+        yield charts.strip(f"{group.question.replace('_', ' ')}: {title_of(group)}", caption or unit.get(group.unit, ""), group)
 
 
-def print_table(rows):
-    bases = [base for base in BASES if any(f"vs_{base}" in row for row in rows)]
-    heads = None
-    every = {head: None for row in rows if not row.get("error_occurred") for head in figures(row)}
-    for row in rows:
-        group, member = split(row)
-        if row.get("error_occurred"):
-            print(f"\n{group} {member}: {row['error_message']}\n")
+def load_charts(groups):
+    """Open loop: percentiles over load, for each length."""
+    by_len = {}
+    for group in groups:
+        by_len.setdefault(group.place.get("len"), []).append(group)
+    for length, cells in by_len.items():
+        loads = [cell.place.get("load", 0) * (100 if cell.place.get("load", 0) <= 1 else 1) for cell in cells]
+        if len(cells) < 2:
             continue
-        cells = figures(row) | {"/ " + BASES[base]: ratio(row, base) for base in bases}
-        if heads is None:
-            heads = list(every) + ["/ " + BASES[base] for base in bases]
-            print("\n| | " + " | ".join(heads) + " |")
-            print("|---|" + "---|" * len(heads))
-        print(f"| {group} {member} | " + " | ".join(cells.get(head, "") for head in heads) + " |")
+        names = [row.member for row in few(cells[-1])]
+        for metric, text in (("p50", "median"), ("p99", "p99"), ("p999", "p99.9")):
+            series = []
+            for name in names:
+                found = [(load, row) for load, cell in zip(loads, cells) for row in cell.good if row.member == name]
+                if found:
+                    series.append((found[0][1], name, [x for x, _ in found], [row.median(metric) for _, row in found]))
+            yield charts.lines(f"{size_text(length)} B: {text} under load", "Lower is better; where a line turns up, the queue is no longer keeping up.", series,
+                               "load, % of the queue's own capacity", charts.short, x_sizes=False)
+
+
+def heat_charts(groups, x, y, patterns, what, labels, names=size_text):
+    """Ours beside the best rival over a grid, one chart for each value of the other places."""
+    grids = {}
+    for group in groups:
+        ours, rival = group.best(patterns, "shmq"), best_rival(group)
+        ratio = ours and rival and speed(ours, rival)
+        if ratio and x in group.place and y in group.place:
+            rest = tuple((place, group.place[place]) for place in results.PLACES if place in group.place and place not in (x, y))
+            grids.setdefault(rest, {})[group.place[x], group.place[y]] = ratio.median
+    for rest, cells in grids.items():
+        rest = dict(rest)
+        text = [f"{size_text(rest[place])} {unit}" for place, unit in (("len", "B"), ("capacity", "messages")) if place in rest]
+        text += ["mixed"] * ("mixed" in rest)
+        if len(cells) > 1:
+            yield charts.heat(", ".join([what, *text]), "How many times the rate of the best rival of each cell. Blue: shmq is ahead; orange: behind; "
+                              "grey: within 5 %.", cells, *labels, names)
+
+
+def throughput_lines(groups, capacity):
+    """MB/s or messages over length at one capacity: the best of ours, the floor, the best rivals."""
+    cells = sorted((group for group in groups if group.place.get("capacity") == capacity), key=lambda group: group.place["len"])
+    if len(cells) < 2:
+        return
+    wins = Counter(row.member for cell in cells for row in sorted(cell.members(kind="rival"), key=lambda row: row.ns)[:2])
+    names = ["send_recv", "inline", "zero_copy", *(row.member for row in cells[-1].members(kind="floor")), *(name for name, _ in wins.most_common(4))]
+    series = []
+    for name in dict.fromkeys(names):
+        found = [(cell.place["len"], row) for cell in cells for row in cell.good if row.member == name]
+        if found:
+            series.append((found[0][1], name, [x for x, _ in found], [x / row.ns * 1e9 for x, row in found]))
+    yield charts.lines(f"{size_text(capacity)} messages: bytes a second", "Payload a second over message length. Higher is better. Dashed: a bare copy between "
+                       "the cores.", series, "message length, bytes", charts.per_second)
+
+
+WORDS = {"len": "message length", "consumers": "consumers", "segments": "other segments", "batch": "messages in a call"}
+
+
+def scaling_charts(fits, questions):
+    """One chart for each x of a question: the series that has most points."""
+    chosen = {}
+    for one in fits:
+        if one["question"] in questions and one["rows"][0].ours:
+            chosen.setdefault((one["question"], one["x"], one["series"]), []).append(one)
+    per_x = Counter()
+    for (question, x, series), members in sorted(chosen.items(), key=lambda item: -len(item[1][0]["xs"])):
+        per_x[question, x] += 1
+        if per_x[question, x] > 2:
+            continue
+        unit = members[0]["unit"]
+        label = {"rate": "time for a message", "bytes": "bytes"}.get(unit, "time")
+        drawn = [(one["rows"][0], f"{one['member']}: exponent {results.exponent_text(one['exponent'].median)}", one["xs"], one["ys"]) for one in members[:3]]
+        word = WORDS.get(x, x)
+        yield charts.lines(f"{question.replace('_', ' ')} {series.replace('/', ' / ')}: {label} over {word}", "Flat is constant, a slope of one decade for a decade is linear; the fitted "
+                           "exponent is in the legend. Lower is better.", drawn, word, results.bytes_text if unit == "bytes" else charts.short)
+
+
+def charts_of(name, groups, fits):
+    """All charts of a section."""
+    of = {question: [group for group in groups if group.question == question] for question in {group.question for group in groups}}
+    if name == "rtt":
+        yield from percentile_charts(groups)
+        yield from strips(groups[:2])
+    elif name == "oneway":
+        yield from percentile_charts(of.get("oneway", []))
+        yield from load_charts(of.get("open", []))
+        yield from strips(of.get("oneway", [])[:1])
+    elif name == "throughput":
+        cells = of.get("throughput", [])
+        yield from heat_charts(cells, "len", "capacity", ("send_recv", "inline", "zero_copy"), "shmq / best rival", ("message length, bytes", "capacity"))
+        for capacity in sorted({group.place.get("capacity", 0) for group in cells}):
+            yield from throughput_lines(cells, capacity)
+        yield from scaling_charts(fits, ("throughput", "batch"))
+    elif name == "crowd":
+        yield from heat_charts(groups, "producers", "consumers", ("mpsc*", "mpmc*"), "shmq / best rival", ("producers", "consumers"), lambda n: f"{n:.0f}")
+        yield from strips([group for group in groups if group.place.get("producers") == 4][:2])
+    else:
+        yield from scaling_charts(fits, {group.question for group in groups})
+        yield from strips(groups)
+    for group in [group for group in groups if any("cpu_first" in row.figures for row in group.good)][:PICTURES_MAX]:
+        yield charts.shares(f"{group.name.replace('/', ' / ')}: CPU", "What waiting costs: who spins uses all of its core, who sleeps none.", group.good)
+
+
+# Tables -----------------------------------------------------------------------------------------
+
+def verdict_cells(row):
+    kind = {True: "good", None: "none"}.get(row["met"], "near" if row["unsure"] else "bad")
+    mark = {"good": "met", "none": "measured", "near": "within noise", "bad": "behind"}[kind]
+    rival, floor = row["rival"], row["floor"]
+
+    def member(one):
+        return f"{escape(one.member)}<small>{verdict.figure_text(row, one)}</small>" if one else ""
+
+    def ratio(value, unit):
+        if not value:
+            return ""
+        interval = f"<small>{results.ratio_text(value.low)}\u2013{results.ratio_text(value.high)}</small>" if value.n > 1 else ""
+        return f"<b>{results.ratio_text(value.median)}</b>{unit}{interval}"
+
+    beside = row["floor_time"]
+    share = beside and row["ours"].unit == "rate"
+    wanted = row["spec"]["share"] if share else row["spec"]["at_most"]
+    sign = "\u2265" if share else "\u2264"
+    limit = f"<small>wanted {sign} {wanted:g}</small>" if wanted and beside else ""
+    return (escape(row["place"]), tag(kind, mark), ratio(row["speed"], "\u2009\u00d7"),
+            ratio(beside.inverse() if share else beside, "\u2009\u00d7 rate" if share else "\u2009\u00d7") + limit, member(row["ours"]), member(rival), member(floor))
+
+
+def verdict_lines(made, cells_max):
+    """A head for each question; of those with more cells than cells_max, the worst, and how many are left out."""
+    by_title = {}
+    for row in made:
+        by_title.setdefault(row["title"], []).append(row)
+    for title, rows in by_title.items():
+        shown, text = rows, ""
+        if len(rows) > cells_max:
+            met = sum(row["met"] is True for row in rows)
+            ratios = [row["speed"].median for row in rows if row["speed"]]
+            shown = sorted(rows, key=lambda row: (row["met"] is not False, row["speed"].median if row["speed"] else 1))[:WORST]
+            text = f"{len(rows)} cells, {met} met" + (f", {results.ratio_text(min(ratios))} to {results.ratio_text(max(ratios))} times as fast" if ratios else "")
+            text = f" <small>{text}; here the {len(shown)} worst</small>"
+        yield f'<tr class="ask"><td colspan="7">{escape(title)}{text}</td></tr>'
+        yield from (verdict_cells(row) for row in shown)
+
+
+def verdict_table(made):
+    heads = ("", "verdict", "as fast as rival", "of the floor", "shmq", "best rival", "floor")
+    short, whole = list(verdict_lines(made, CELLS_MAX)), list(verdict_lines(made, len(made)))
+    body = table(heads, short, numeric=(2, 3)).replace('<div class="scroll">', '<div class="scroll" id="verdict-table">', 1)
+    if len(whole) > len(short):
+        body += details(f"All {len(made)} rows", table(heads, whole, numeric=(2, 3)))
+    behind = [f"<li><b>{escape(row['title'])}, {escape(row['place'])}, {escape(row['ours'].member)}</b>: {escape(row['verdict'])}. {escape(row['reason'])}</li>"
+              for row in made if row["met"] is False]
+    if not behind:
+        return body
+    return body + f'<h3>Where it is behind, and why</h3><ul class="why">{"".join(behind[:BEHIND_MAX])}</ul>' + (
+        details(f"{len(behind) - BEHIND_MAX} more", f'<ul class="why">{"".join(behind[BEHIND_MAX:])}</ul>') if len(behind) > BEHIND_MAX else "")
+
+
+def figures_table(groups):
+    """Every member of every group: the figures behind the charts."""
+    lines = []
+    for group in groups:
+        latency = group.unit == "latency"
+        for row in group.rows:
+            if row.error:
+                continue
+            q = row.quantiles
+            tail = [value_text(q[n], "latency") if latency and n in q else "" for n in ("p99", "p999", "p9999", "max")]
+            others = ", ".join(f"{name} {digits(value)}" for name, value in row.figures.items())
+            spread = f"{value_text(min(row.rounds), row.unit)} \u2013 {value_text(max(row.rounds), row.unit)}"
+            lines.append((escape(group.name), escape(row.member), escape(row.kind), value_text(row.ns, row.unit), spread, *tail, escape(others)))
+    heads = ("group", "member", "", "median", "least \u2013 greatest round", "p99", "p99.9", "p99.99", "max", "besides")
+    return details(f"All figures ({len(lines)} rows)", table(heads, lines, numeric=(3, 4, 5, 6, 7, 8)))
+
+
+def scaling_table(fits):
+    lines = []
+    for one in sorted(fits, key=lambda one: not one["worse"]):
+        e = one["exponent"]
+        verdict_tag = tag("none", "nothing stated") if one["stated"] is None else tag("bad", "worse") if one["worse"] else tag("good", "as stated")
+        lines.append((escape(f"{one['question']} {one['series'].replace('/', ' / ')}"), escape(one["member"]), escape(one["x"]),
+                      f"{size_text(one['xs'][0])} \u2013 {size_text(one['xs'][-1])}", f"<b>{results.exponent_text(e.median)}</b>", f"{results.exponent_text(e.low)} to {results.exponent_text(e.high)}",
+                      "" if one["stated"] is None else f"\u2264 {one['stated']:g}",
+                      verdict_tag + f"<small>{escape(one['text'])}{': ' + escape(one['note']) if one['note'] else ''}</small>"))
+    heads = ("series", "call", "over", "range", "exponent", "interval", "stated", "")
+    flagged = sum(one["worse"] for one in fits)
+    intro = f"<p>{len(fits)} series of three points or more; {flagged or 'none'} {'is' if flagged == 1 else 'are'} worse than stated.</p>"
+    body = table(heads, lines, numeric=(4, 5, 6), wide=(7,))
+    return intro + (body if len(lines) <= 20 else table(heads, lines[:max(flagged, 10)], numeric=(4, 5, 6), wide=(7,)) + details("All series", body))
+
+
+def adapters_table(context, groups):
+    rows = [row for group in groups.values() for row in group.rows]
+    kinds, ran, failed = {}, Counter(), {}
+    for row in rows:
+        kinds.setdefault(row.member, row.kind)
+        ran[row.member] += not row.error
+        if row.error and row.member not in failed:
+            failed[row.member] = (row.error, row.group)
+    notes = {name[len("adapter_"):]: text for name, text in context.items() if name.startswith("adapter_")}
+    kind_names = {"shmq": "shmq", "rival": "rival", "floor": "floor", "weaker": "another job"}
+    lines = []
+    for name in sorted(notes, key=lambda name: (list(kind_names).index(kinds[name]) if kinds.get(name) in kind_names else 9, name)):
+        lines.append((escape(name), escape(kind_names.get(kinds.get(name), kinds.get(name, ""))), str(ran[name]), escape(notes[name])))
+    absent = [(escape(name), escape(why), escape(group) + (" and others" if sum(row.member == name and bool(row.error) for row in rows) > 1 else ""),
+               tag("near", "in part") if ran[name] else tag("none", "not at all")) for name, (why, group) in sorted(failed.items())]
+    body = table(("adapter", "", "groups it ran in", "what it is"), lines, numeric=(2,), wide=(3,))
+    body += "<h3>What could not run</h3>"
+    return body + (table(("member", "why", "where", "ran"), absent, wide=(1,)) if absent else "<p>Everything ran.</p>")
+
+
+def machine_list(context):
+    first = ("date", "cpu", "class", "num_cpus", "pinned_to", "kernel", "governor", "smt", "huge_pages", "transparent_huge_pages", "shmem_huge_pages",
+             "steal", "load_avg", "scheduler", "level", "rounds", "seconds_per_round", "shmq", "mitigations", "cmdline")
+    names = [name for name in first if name in context]
+    names += sorted(name for name in context if name not in first and not name.startswith("adapter_") and name not in
+                    ("executable", "caches", "library_build_type", "host_name"))
+    rows = [(name.replace("_", " "), ", ".join(map(str, context[name])) if isinstance(context[name], list) else context[name]) for name in names]
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in rows) + "</dl>"
+
+
+METHOD = """<p>Each member of a group is measured in processes of its own, started afresh and pinned to two cores. The members of a group take turns, round by round, each round
+beginning with another one; ratios are made within a round, so that what disturbs the machine hits all of them or one round only. A figure is the median over the rounds.
+The interval of a ratio is the distribution-free confidence interval of the median that order statistics give (at least 95 % from six rounds on; with 11 rounds the second
+least to the second greatest, 98.8 %). "As fast" is one direction everywhere: more than 1 means that shmq is ahead.</p>
+<p>Every message that is measured is also checked: a member that loses, tears or reorders one fails. Rivals get the variant, the flags and the polling that suit them
+best; those that do another job are marked so and are no rivals. The allocator is jemalloc for all. A measurement in which the kernel took a core away too often is made again,
+once.</p>
+<p>Caveats: two cores of one machine, mostly virtual ones that share a host with others. Absolute times say something about this machine and this hour only; ratios travel better, but
+not from one CPU to another. A percentile beyond the number of messages in a round is that round's slowest. Intervals cover what varies between the rounds of this run,
+not what a reboot, another layout of pages or another compiler would change.</p>"""
+
+
+def significant(value):
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def raw_link(path):
+    with open(path, encoding="utf-8") as file:
+        data = json.load(file)
+    kept = [{name: significant(value) for name, value in row.items()
+             if name not in ("family_index", "per_family_instance_index", "run_name", "repetitions", "repetition_index", "threads")} for row in data["benchmarks"]]
+    text = json.dumps({"context": data["context"], "benchmarks": kept}, separators=(",", ":")).encode()
+    packed = base64.b64encode(gzip.compress(text, 9, mtime=0)).decode()
+    return (f'<p>Every round of every row is in here: <a download="shmq-bench.json.gz" href="data:application/gzip;base64,{packed}">shmq-bench.json.gz</a> '
+            f"({len(packed) * 3 // 4 // 1024} KiB; {len(kept)} rows, numbers to 7 digits). Times in ns; of a rate those of one message; r0, r1, ... are the rounds, t0, t1, ... "
+            "their p99.9.</p>")
+
+
+# The page ---------------------------------------------------------------------------------------
+
+def header(context, made):
+    met, near, behind, unjudged = verdict.summary(made)
+    tiles = [(met, "met"), (behind, "behind"), (near, "behind, within noise"), (unjudged, "without a target")]
+    tiles = "".join(f"<li><b>{n}</b><span>{text}</span></li>" for n, text in tiles)
+    date = context.get("date", "?")[:10]
+    return (f'<h1>shmq, measured</h1><p class="sub">{escape(context.get("cpu", "?"))}, cores {escape(context.get("pinned_to", "?"))}, '
+            f'{escape(context.get("kernel", "?"))}; {escape(date)}, shmq {escape(context.get("shmq", "?"))}, {escape(context.get("level", "?"))} run of '
+            f'{escape(context.get("rounds", "?"))} rounds. Every figure beside whatever else could do the job, and beside what the hardware gives, in one run.</p>'
+            f'<ul class="tiles">{tiles}</ul>')
+
+
+def sections(path, context, groups):
+    made, fits, number, left_out = verdict.rows(groups), scaling.fits(groups), 0, []
+    yield ("verdict", "Verdict", "<p>Rows are questions; the rival is the best of all that do the same job, by its median. \u201cAs fast as the rival\u201d: more than 1 "
+           "is shmq ahead. \u201cOf the floor\u201d: of a time less is better, of a rate more. Small: the interval of the median.</p>" +
+           (verdict_table(made) if made else "<p>Nothing in this run is part of the verdict.</p>"))
+    known = {question for _, _, questions, _ in SECTIONS for question in questions}
+    others = tuple((name, name.replace("_", " ").capitalize(), (name,), "") for name in dict.fromkeys(
+        group.question for group in groups.values() if group.question not in known))
+    for name, title, questions, intro in SECTIONS + others:
+        mine = [group for group in groups.values() if group.question in questions]
+        if not any(group.good for group in mine):
+            left_out.append(title)
+            continue
+        drawn = []
+        for chart in charts_of(name, mine, fits):
+            number += 1
+            drawn.append(page.figure(chart, number))
+        yield name, title, f"<p>{escape(intro)}</p>" + f'<div class="charts">{"".join(drawn)}</div>' * bool(drawn) + figures_table(mine)
+    yield ("scaling", "Scaling", "<p>cost = c \u00b7 x<sup>e</sup>, by least squares through the logarithms, in each round; given are the median exponent and its interval. "
+           "Worse: the whole interval is above what is stated.</p>" + scaling_table(fits))
+    yield "adapters", "What is compared", adapters_table(context, groups)
+    if left_out:
+        yield "absent", "Not in this run", f"<p>No figures in this file, so no charts: {escape(', '.join(left_out))}. A full run has them all.</p>"
+    yield "method", "Method and caveats", METHOD
+    yield "machine", "Machine", machine_list(context)
+    yield "raw", "Raw data", raw_link(path)
 
 
 def main():
-    if len(sys.argv) != 2:
-        sys.exit("usage: report.py FILE")
-    context, rows = load(sys.argv[1])
-    print("# shmq: measured\n")
-    print(f"- {context.get('date', '?')}, shmq {context.get('shmq', '?')}")
-    print(f"- {cpu_model()}, {context.get('num_cpus', '?')} cores, pinned to {context.get('pinned_to', '?')}, {context.get('scheduler', '?')}")
-    print(f"- {platform.system()} {platform.release()}, load average {context.get('load_avg', ['?'])[0]}")
-    print(f"- {context.get('rounds', '?')} rounds of {context.get('seconds_per_round', '?')} s; attach: {context.get('other_segments', '?')} other segments")
-
-    print("\n## Wanted\n\n| ratio | measured | wanted | verdict |\n|---|---|---|---|")
-    for name, value, wanted, met in targets([row for row in rows if not row.get("error_occurred")]):
-        print(f"| {name} | {value} | {wanted} | {'met' if met else 'MISSED'} |")
-
-    for prefix, title, explanation in SECTIONS:
-        section = [row for row in rows if split(row)[0].startswith(prefix + "/")]
-        if section:
-            print(f"\n## {title}\n\n{explanation}")
-            print_table(section)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="what shmq_bench wrote with --benchmark_out=FILE")
+    parser.add_argument("out", help="the page")
+    parser.add_argument("--svg", metavar="DIR", help="also write rtt.svg and throughput.svg, the pictures of the README, there")
+    args = parser.parse_args()
+    try:
+        context, groups = results.load(args.file)
+    except (OSError, ValueError) as error:
+        sys.exit(f"report.py: {error}")
+    text = page.document("shmq, measured", header(context, verdict.rows(groups)), list(sections(args.file, context, groups)))
+    with open(args.out + ".new", "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(args.out + ".new", args.out)
+    if args.svg:
+        pictures.write(groups, args.svg)
 
 
 if __name__ == "__main__":
