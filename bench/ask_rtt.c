@@ -38,7 +38,7 @@ ask(size_t len, enum bench_level level)
 	char name[32];
 
 	snprintf(name, sizeof(name), "rtt/%zu", len);
-	group = bench_add(name, &what, BENCH_LATENCY, level, 2);
+	group = bench_add(name, &what, BENCH_LATENCY, level, 1);
 	bench_join(group, &(struct bench_member){"line_spin", "floor", run, line, 0});
 	bench_join(group, &(struct bench_member){"line_pause", "floor", run, line, 1});
 	bench_join(group, &(struct bench_member){"line_pause_4", "floor", run, line, 4});
@@ -50,6 +50,6 @@ ask_rtt(void)
 {
 	ask(8, BENCH_QUICK);
 	ask(56, BENCH_QUICK);
-	ask(1024, BENCH_QUICK);
+	ask(1024, BENCH_FULL);
 	ask(65536, BENCH_FULL);
 }

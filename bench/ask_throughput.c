@@ -42,9 +42,9 @@ run(const struct bench_what *what, const struct bench_member *member, struct ben
 static enum bench_level
 level(size_t len, size_t capacity)
 {
-	if (len <= 56)
+	if (len == 8)
 		return capacity > 64 ? BENCH_QUICK : BENCH_FULL;
-	return capacity == 1024 && (len == 1024 || len == 4096) ? BENCH_QUICK : BENCH_FULL;
+	return capacity == 1024 && (len == 56 || len == 4096) ? BENCH_QUICK : BENCH_FULL;
 }
 
 static void
@@ -65,7 +65,7 @@ ask_batch(size_t len, size_t capacity, unsigned batch)
 {
 	const struct bench_what what = {.len = len, .capacity = capacity, .batch = batch};
 	const struct bench_adapter *single = bench_adapter_named("send_recv");
-	int quick = batch == 32 && (len == 8 || (len == 56 && capacity == 1024));
+	int quick = batch == 32 && len <= 56 && capacity == 1024;
 	struct bench_group *group;
 	char name[64];
 
@@ -93,9 +93,8 @@ ask_throughput(void)
 				ask(lens[l], capacities[c]);
 		}
 	}
-	for (size_t l = 0; l < COUNT(lens) && lens[l] <= 4096; l++) {
-		ask_batches(lens[l], 1024);
-		if (lens[l] <= 1024)
-			ask_batches(lens[l], 65536);
-	}
+	ask_batches(8, 1024);
+	ask_batches(56, 1024);
+	ask_batches(1024, 1024);
+	ask_batches(8, 65536);
 }

@@ -90,6 +90,9 @@ look(struct bench_side *side, int board_fd, unsigned me)
 	return side->memory ? 0 : -ENOMEM;
 }
 
+/* What this process had used when all were ready. */
+static struct rusage at_start;
+
 static void
 count_usage(struct bench_side *side)
 {
@@ -98,8 +101,10 @@ count_usage(struct bench_side *side)
 	getrusage(RUSAGE_SELF, &usage);
 	side->shared->cpu_ns[side->me] = cpu_ns() - side->shared->cpu_ns[side->me];
 	/* The order does not matter: the parent looks when all have ended. */
-	shmq_add_relaxed_u64(&side->shared->preempted, (uint64_t)usage.ru_nivcsw);
-	shmq_add_relaxed_u64(&side->shared->sleeps, (uint64_t)usage.ru_nvcsw);
+	shmq_add_relaxed_u64(&side->shared->preempted,
+			     (uint64_t)(usage.ru_nivcsw - at_start.ru_nivcsw));
+	shmq_add_relaxed_u64(&side->shared->sleeps,
+			     (uint64_t)(usage.ru_nvcsw - at_start.ru_nvcsw));
 }
 
 static int
@@ -150,6 +155,7 @@ bench_ready(struct bench_side *side)
 	if (side->memory)
 		madvise(side->memory, side->memory_bytes, MADV_POPULATE_WRITE);
 	shared->cpu_ns[side->me] = cpu_ns();
+	getrusage(RUSAGE_SELF, &at_start);
 	/* A barrier of all: what each did before it, the others see after it. */
 	if (shmq_add_release_u32(&shared->ready, 1) + 1 == shared->parties)
 		shared->begin_ns = bench_now_ns();
