@@ -11,25 +11,22 @@
  *   jitter/steady      the same for the locked queue alone, and as long as --jitter-seconds says
  *
  * Each process locks what is its own first (mlockall), as a real-time program does; what differs
- * is how the queue is attached. The figure `faults` counts both processes' page faults, minor and
+ * is how the queue is attached; under pressure the kernel is kept from moving locked pages
+ * (vm.compact_unevictable_allowed), where we may. The figure `faults` counts both processes' page faults, minor and
  * major, after the first ticks, and has to be 0 for a locked queue.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <shmq/shmq.h>
 
 #include "bench.h"
+#include "pressure.h"
 #include "ticks.h"
 
 #define LEN 4096u
@@ -42,7 +39,7 @@
 #define LAST UINT64_MAX
 
 /* shared->words: */
-enum { FAULTS, FAULTS_OTHER, MISSED };
+enum { MINOR, MAJOR = MINOR + 2, MISSED = MAJOR + 2 };
 
 enum { LOCKED, POPULATED, UNTOUCHED };
 
@@ -54,13 +51,27 @@ struct port {
 	uint64_t message[LEN / 8];
 };
 
-static uint64_t
+struct faults {
+	uint64_t minor, major;
+};
+
+static struct faults
 faults(void)
 {
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
-	return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+	return (struct faults){(uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt};
+}
+
+/* Tell the parent what came since `before`. */
+static void
+tell_faults(struct bench_side *side, struct faults before)
+{
+	struct faults now = faults();
+
+	side->shared->words[MINOR + side->me] = now.minor - before.minor;
+	side->shared->words[MAJOR + side->me] = now.major - before.major;
 }
 
 static int
@@ -144,7 +155,8 @@ static int
 body_control(struct bench_side *side)
 {
 	static struct port port;
-	uint64_t n = TICKS_WARM + periods(side), before = 0;
+	uint64_t n = TICKS_WARM + periods(side);
+	struct faults before = {0, 0};
 	int err = open_port(side, &port);
 
 	for (uint64_t i = 0; !err && i < n; i++) {
@@ -162,7 +174,7 @@ body_control(struct bench_side *side)
 		}
 		err = err == -EAGAIN ? 0 : err;
 	}
-	side->shared->words[FAULTS] = faults() - before;
+	tell_faults(side, before);
 	port.message[0] = LAST;
 	return err ? err : shmq_send(port.out, port.message, LEN, SHMQ_FOREVER);
 }
@@ -188,7 +200,7 @@ static int
 body_answer(struct bench_side *side)
 {
 	static struct port port;
-	uint64_t before = 0;
+	struct faults before = {0, 0};
 	int err = open_port(side, &port);
 
 	for (uint64_t i = 0; !err; i++) {
@@ -197,171 +209,8 @@ body_answer(struct bench_side *side)
 			before = faults();
 		err = answer(&port);
 	}
-	side->shared->words[FAULTS_OTHER] = faults() - before;
+	tell_faults(side, before);
 	return err < 0 ? err : 0;
-}
-
-/* Memory pressure --------------------------------------------------------------------------- */
-
-/* How long stress-ng may take to have half of what it is to take. */
-#define STRESS_PATIENCE_NS (bench_plan.level == BENCH_FULL ? 10000000000u : 2000000000u)
-
-static pid_t stress, reader;
-static double stress_bytes;
-
-static void
-end_group(pid_t *leader)
-{
-	if (*leader <= 0)
-		return;
-	/* Asked kindly it takes ten seconds, and has nothing to tidy up. */
-	kill(-*leader, SIGKILL);
-	kill(*leader, SIGKILL);
-	waitpid(*leader, NULL, 0);
-	*leader = 0;
-}
-
-static void
-stop_stress(void)
-{
-	end_group(&stress);
-	end_group(&reader);
-}
-
-/* A number out of a file: the one after `key`, or the first there is. -1: it is not there. */
-static double
-number_in(const char *path, const char *key)
-{
-	char line[256];
-	double found = -1;
-	FILE *file = fopen(path, "re");
-
-	while (file && found < 0 && fgets(line, sizeof(line), file)) {
-		size_t n = strlen(key);
-
-		if (!strncmp(line, key, n) && sscanf(line + n, "%lf", &found) != 1)
-			found = -1;
-	}
-	if (file)
-		fclose(file);
-	return found;
-}
-
-/* Most of what is free, and nobody is killed for. */
-static double
-bytes_to_take(void)
-{
-	static const char *const limits[] = {"/sys/fs/cgroup/memory.max",
-					     "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-	double bytes = number_in("/proc/meminfo", "MemAvailable:") * 1024;
-
-	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
-		double limit = number_in(limits[i], "");
-
-		if (limit > 0 && limit / 2 < bytes)
-			bytes = limit / 2;
-	}
-	return bench_plan.smoke ? 1 << 26 : bytes * 0.7;
-}
-
-/* In a child that makes pressure: on the second core, and gone with its parent. */
-static void
-become_stress(pid_t parent)
-{
-	cpu_set_t set;
-	sigset_t none;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setpgid(0, 0);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	CPU_ZERO(&set);
-	CPU_SET((size_t)bench_cpus()[1], &set);
-	if (getppid() != parent || sched_setaffinity(0, sizeof(set), &set))
-		_exit(127);
-}
-
-static void
-exec_stress(void)
-{
-	char bytes[32];
-
-	snprintf(bytes, sizeof(bytes), "%.0f", stress_bytes);
-	execlp("stress-ng", "stress-ng", "--quiet", "--vm", "1", "--vm-bytes", bytes, "--temp-path",
-	       "/tmp", (char *)NULL);
-	_exit(127);
-}
-
-/*
- * What stress-ng leaves free is filled with pages of a file that has none on the disk, and as they
- * are clean they can be taken away at any time: so the kernel must look for pages to take, without
- * end, and nobody is killed.
- */
-static void
-read_holes(void)
-{
-	static char buffer[1 << 20];
-	int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	off_t at = 0, end = (off_t)stress_bytes;
-
-	if (fd < 0 || ftruncate(fd, end))
-		_exit(1);
-	for (;; at += (off_t)sizeof(buffer)) {
-		if (pread(fd, buffer, sizeof(buffer), at % end) < 0)
-			_exit(1);
-	}
-}
-
-/* Wait until it has taken half of what it is to take, once. */
-static void
-wait_for_stress(double before)
-{
-	uint64_t end = bench_now_ns() + STRESS_PATIENCE_NS;
-
-	while (!bench_plan.smoke && bench_now_ns() < end &&
-	       before - number_in("/proc/meminfo", "MemAvailable:") * 1024 < stress_bytes / 2 &&
-	       waitpid(stress, NULL, WNOHANG) == 0)
-		usleep(20000);
-	usleep(20000);
-}
-
-/* 0, or -ENOTSUP. */
-static int
-start_stress(void)
-{
-	double before = number_in("/proc/meminfo", "MemAvailable:") * 1024;
-	pid_t parent = getpid();
-
-	if (stress > 0 && waitpid(stress, NULL, WNOHANG) == 0)
-		return 0;
-	bench_at_stop(stop_stress);
-	stress_bytes = bytes_to_take();
-	stress = fork();
-	if (!stress) {
-		become_stress(parent);
-		exec_stress();
-	}
-	reader = bench_plan.smoke ? 0 : fork();
-	if (!reader && !bench_plan.smoke) {
-		become_stress(parent);
-		read_holes();
-	}
-	if (stress > 0)
-		wait_for_stress(before);
-	if (stress > 0 && waitpid(stress, NULL, WNOHANG) == 0)
-		return 0;
-	stress = 0;
-	stop_stress();
-	bench_why("stress-ng is not installed, or does not run");
-	return -ENOTSUP;
-}
-
-/* Pages that the kernel has taken from somebody so far: whether there is pressure indeed. */
-static double
-reclaimed(void)
-{
-	return number_in("/proc/vmstat", "pgsteal_kswapd ") +
-	       number_in("/proc/vmstat", "pgsteal_direct ");
 }
 
 /* Members ----------------------------------------------------------------------------------- */
@@ -372,7 +221,11 @@ add_figures(const struct bench_side *side, struct bench_sample *out)
 	const struct bench_shared *shared = side->shared;
 	const struct bench_histogram *late = &side->shared->other;
 
-	bench_figure(out, "faults", (double)(shared->words[FAULTS] + shared->words[FAULTS_OTHER]));
+	double minor = (double)(shared->words[MINOR] + shared->words[MINOR + 1]);
+	double major = (double)(shared->words[MAJOR] + shared->words[MAJOR + 1]);
+
+	bench_figure(out, "faults", minor + major);
+	bench_figure(out, "major_faults", major);
 	bench_figure(out, "missed", (double)shared->words[MISSED]);
 	bench_figure(out, "late_p50", bench_histogram_at(late, 0.5) / bench_ticks_per_ns());
 	bench_figure(out, "late_p999", bench_histogram_at(late, 0.999) / bench_ticks_per_ns());
@@ -417,7 +270,7 @@ count_down(const struct bench_what *what, unsigned members, int failed)
 		left += done[i] < bench_plan.rounds;
 	if (left)
 		return;
-	stop_stress();
+	pressure_end();
 	memset(done, 0, sizeof(done));
 }
 
@@ -425,14 +278,14 @@ static int
 run_pressed(const struct bench_what *what, const struct bench_member *member,
 	    struct bench_sample *out)
 {
-	double before = reclaimed();
-	int err = start_stress();
+	double before = pressure_reclaimed();
+	int err = pressure_begin();
 
 	if (!err)
 		err = run(what, member, out);
 	if (!err) {
-		bench_figure(out, "pressed_MB", stress_bytes / 1e6);
-		bench_figure(out, "reclaimed_pages", reclaimed() - before);
+		bench_figure(out, "pressed_MB", pressure_bytes() / 1e6);
+		bench_figure(out, "reclaimed_pages", pressure_reclaimed() - before);
 	}
 	count_down(what, 3, err != 0);
 	return err;
@@ -443,15 +296,15 @@ run_steady(const struct bench_what *what, const struct bench_member *member,
 	   struct bench_sample *out)
 {
 	struct bench_what steady = *what;
-	double before = reclaimed();
-	int err = start_stress();
+	double before = pressure_reclaimed();
+	int err = pressure_begin();
 
 	steady.seconds = bench_plan.jitter_seconds / bench_plan.rounds;
 	if (!err)
 		err = run(&steady, member, out);
 	if (!err) {
-		bench_figure(out, "pressed_MB", stress_bytes / 1e6);
-		bench_figure(out, "reclaimed_pages", reclaimed() - before);
+		bench_figure(out, "pressed_MB", pressure_bytes() / 1e6);
+		bench_figure(out, "reclaimed_pages", pressure_reclaimed() - before);
 	}
 	count_down(what, 1, err != 0);
 	return err;

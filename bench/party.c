@@ -103,8 +103,7 @@ count_usage(struct bench_side *side)
 	/* The order does not matter: the parent looks when all have ended. */
 	shmq_add_relaxed_u64(&side->shared->preempted,
 			     (uint64_t)(usage.ru_nivcsw - at_start.ru_nivcsw));
-	shmq_add_relaxed_u64(&side->shared->sleeps,
-			     (uint64_t)(usage.ru_nvcsw - at_start.ru_nvcsw));
+	shmq_add_relaxed_u64(&side->shared->sleeps, (uint64_t)(usage.ru_nvcsw - at_start.ru_nvcsw));
 }
 
 static int
