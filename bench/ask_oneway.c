@@ -76,6 +76,8 @@ run_pace(const struct bench_what *what, const struct bench_adapter *adapter,
 
 	if (!err)
 		err = bench_pair(&side, adapter->bodies[BENCH_PACE], adapter->bodies[BENCH_ARRIVE]);
+	if (!err && side.shared->sent != side.shared->received)
+		err = -EBADMSG;
 	if (!err)
 		err = bench_sample_rate(&side, rate);
 	if (!err && latency)

@@ -39,13 +39,23 @@ struct bare_ring {
 static inline size_t
 bare_ring_stride(const struct bench_what *what)
 {
-	return sizeof(struct bare_slot) + what->len;
+	size_t bytes = sizeof(struct bare_slot) + what->len;
+
+	return what->len < 1024 ? bytes : (bytes + 63) / 64 * 64;
+}
+
+/* Long messages begin with a line. */
+static inline size_t
+bare_ring_lead(const struct bench_what *what)
+{
+	return what->len < 1024 ? 0 : 64 - sizeof(struct bare_slot);
 }
 
 static inline size_t
 bare_ring_bytes(const struct bench_what *what)
 {
-	return what->consumers * sizeof(struct bare_head) + what->capacity * bare_ring_stride(what);
+	return what->consumers * sizeof(struct bare_head) + bare_ring_lead(what) +
+	       what->capacity * bare_ring_stride(what);
 }
 
 static inline struct bare_ring
@@ -54,7 +64,8 @@ bare_ring_open(const struct bench_side *side)
 	const struct bench_what *what = &side->what;
 	struct bare_ring ring = {
 		.heads = (struct bare_head *)(void *)side->memory,
-		.slots = side->memory + what->consumers * sizeof(struct bare_head),
+		.slots = side->memory + what->consumers * sizeof(struct bare_head) +
+			 bare_ring_lead(what),
 		.stride = bare_ring_stride(what),
 		.mask = what->capacity - 1,
 		.readers = what->consumers,

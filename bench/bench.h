@@ -194,6 +194,9 @@ void ask_first(void);
  */
 void bench_at_stop(void (*clean)(void));
 
+/** Take it all away; also done behind each group. */
+void bench_clean(void);
+
 #ifdef __cplusplus
 }
 #endif

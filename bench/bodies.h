@@ -208,6 +208,7 @@ body_one(struct bench_side *side, enum bench_end end,
 
 	if (err)
 		return err;
+	loop_pauses = side->what.pauses;
 	bench_ready(side);
 	return loops[side->what.len == 8 ? 0 : side->what.len == 56 ? 1 : 2](side, &queue);
 }
@@ -224,6 +225,7 @@ body_two(struct bench_side *side, unsigned sends,
 		err = queue_open(side, !sends, BENCH_RECEIVES, &queues[!sends]);
 	if (err)
 		return err;
+	loop_pauses = side->what.pauses;
 	bench_ready(side);
 	return loops[side->what.len == 8 ? 0 : side->what.len == 56 ? 1 : 2](side, queues);
 }

@@ -40,6 +40,7 @@ template <class Peer, size_t Len> struct loops {
 
 		if (err)
 			return err;
+		loop_pauses = side->what.pauses;
 		bench_ready(side);
 		return loop(&opened);
 	}
@@ -54,6 +55,7 @@ template <class Peer, size_t Len> struct loops {
 		if (err)
 			return err;
 		queue *const queues[2] = {&opened[0], &opened[1]};
+		loop_pauses = side->what.pauses;
 		bench_ready(side);
 		return loop(queues);
 	}

@@ -11,6 +11,9 @@
 #define MEMBERS_MAX 64
 #define SLEEPERS_CAPACITY_MAX 1024
 
+/* Variant of a rival: its loop pauses. */
+#define PAUSING (1 << 30)
+
 /* A measurement in which the kernel takes a core away more often than this, each second, is made again, once. */
 #define PREEMPTED_PER_S 20
 
@@ -75,6 +78,27 @@ bench_join(struct bench_group *group, const struct bench_member *member)
 	group->members[group->members_n++] = *member;
 }
 
+/* The name of a member that pauses in its loop; kept for good. */
+static const char *
+pausing_name(const struct bench_adapter *adapter)
+{
+	size_t bytes = strlen(adapter->name) + sizeof("+pause");
+	char *name = never_null(malloc(bytes));
+
+	snprintf(name, bytes, "%s+pause", adapter->name);
+	return name;
+}
+
+/* Whoever cannot carry what is asked stands in the report with the reason. */
+static int
+carries(const struct bench_adapter *adapter, const struct bench_what *what)
+{
+	/* Those who sleep in the kernel have rings of its making, and take seconds for a long lap. */
+	if (adapter->base && adapter->can & BENCH_SLEEPS && what->capacity > SLEEPERS_CAPACITY_MAX)
+		return 0;
+	return !adapter->fits || adapter->fits(what);
+}
+
 void
 bench_join_adapters(struct bench_group *group, unsigned can,
 		    int (*run)(const struct bench_what *, const struct bench_member *,
@@ -82,15 +106,22 @@ bench_join_adapters(struct bench_group *group, unsigned can,
 {
 	for (size_t i = 0; group && i < bench_adapters_n; i++) {
 		const struct bench_adapter *adapter = bench_adapters[i];
+		int rival = adapter->base && adapter->bodies && !(adapter->can & BENCH_SLEEPS);
 
-		if ((adapter->can & can) != can || (adapter->fits && !adapter->fits(&group->what)))
+		if ((adapter->can & can) != can)
 			continue;
-		/* Those who sleep in the kernel have rings of its making, and take seconds for a long lap. */
-		if (adapter->base && adapter->can & BENCH_SLEEPS &&
-		    group->what.capacity > SLEEPERS_CAPACITY_MAX)
+		if (!carries(adapter, &group->what)) {
+			bench_join(group, &(struct bench_member){adapter->name, adapter->base, NULL,
+								 adapter, 0});
 			continue;
+		}
 		bench_join(group,
 			   &(struct bench_member){adapter->name, adapter->base, run, adapter, 0});
+		/* How one spins matters; the best way counts. A crowd's loop pauses for all. */
+		if (rival && can == BENCH_PAIR)
+			bench_join(group,
+				   &(struct bench_member){pausing_name(adapter), adapter->base, run,
+							  adapter, PAUSING});
 	}
 }
 
@@ -166,6 +197,18 @@ bench_queue_memory(const struct bench_side *side, unsigned i)
 	return side->memory + side->memory_bytes / side->queues * i;
 }
 
+/* What is made just now, for whoever is told to stop. */
+static struct bench_side *made_side;
+static const struct bench_adapter *made_adapter;
+
+static void
+unmake_current(void)
+{
+	if (made_side && made_adapter->unmake)
+		made_adapter->unmake(made_side);
+	made_side = NULL;
+}
+
 int
 bench_make(struct bench_side *side, const struct bench_adapter *adapter,
 	   const struct bench_what *what, unsigned queues)
@@ -173,6 +216,9 @@ bench_make(struct bench_side *side, const struct bench_adapter *adapter,
 	int err = bench_side_init(side, what, queues * queue_bytes(adapter, what));
 
 	side->queues = queues;
+	bench_at_stop(unmake_current);
+	made_side = side;
+	made_adapter = adapter;
 	if (err)
 		return err;
 	return adapter->make ? adapter->make(side, queues) : 0;
@@ -181,6 +227,7 @@ bench_make(struct bench_side *side, const struct bench_adapter *adapter,
 void
 bench_unmake(struct bench_side *side, const struct bench_adapter *adapter)
 {
+	made_side = NULL;
 	if (adapter->unmake)
 		adapter->unmake(side);
 	bench_side_free(side);
@@ -223,16 +270,16 @@ run_one(const struct bench_group *group, const struct bench_member *member,
 	int err;
 
 	what.variant = member->variant;
+	what.pauses = member->variant & PAUSING ? 1 : 0;
 	what.seconds = bench_plan.seconds * group->time_factor;
 	if (!member->run)
 		return -ENOTSUP;
 	err = member->run(&what, member, out);
 	if (err || bench_plan.smoke || out->preempted <= 2 + PREEMPTED_PER_S * what.seconds)
 		return err;
-	err = member->run(&what, member, &again);
-	if (!err && again.preempted < out->preempted)
+	if (!member->run(&what, member, &again) && again.preempted < out->preempted)
 		*out = again;
-	return err;
+	return 0;
 }
 
 static void
@@ -242,7 +289,9 @@ run_member(struct bench_group *group, size_t i, int round)
 
 	if (group->errors[i])
 		return;
-	bench_why("%s", member->adapter && !member->adapter->bodies ? member->adapter->note : "");
+	bench_why("%s", member->run		  ? ""
+			: member->adapter->bodies ? "cannot carry this length or capacity"
+						  : member->adapter->note);
 	group->errors[i] = run_one(group, member,
 				   &group->rounds[i * (size_t)bench_plan.rounds + (size_t)round]);
 	if (group->errors[i])
@@ -264,6 +313,8 @@ bench_measure(struct bench_group *group, void (*progress)(const char *name, int 
 			run_member(group, (i + (size_t)round) % n, round);
 	}
 	group->stolen += stolen_so_far();
+	/* Daemons, pressure, other segments: the next group does without. */
+	bench_clean();
 }
 
 int

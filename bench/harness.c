@@ -72,6 +72,8 @@ bench_init(const char *wanted, int fifo)
 	sigaddset(&waited, SIGINT);
 	sigaddset(&waited, SIGTERM);
 	sigaddset(&waited, SIGHUP);
+	sigaddset(&waited, SIGQUIT);
+	signal(SIGPIPE, SIG_IGN); /* `| head` must not leave anything behind */
 	sigprocmask(SIG_BLOCK, &waited, NULL);
 	ticks_per_ns = calibrate();
 	return pick_cpus(wanted);
@@ -95,8 +97,8 @@ bench_set_ticks_per_ns(double ticks)
 	ticks_per_ns = ticks;
 }
 
-static void
-clean_all(void)
+void
+bench_clean(void)
 {
 	for (int i = cleaners_n; i-- > 0;)
 		cleaners[i]();
@@ -110,7 +112,7 @@ bench_at_stop(void (*clean)(void))
 			return;
 	}
 	if (!cleaners_n)
-		atexit(clean_all); /* children end with _exit() */
+		atexit(bench_clean); /* children end with _exit() */
 	if (cleaners_n < CLEANERS_MAX)
 		cleaners[cleaners_n++] = clean;
 }
@@ -246,7 +248,7 @@ static void
 stop(int signal_number, const pid_t *pids, int n)
 {
 	end_all(pids, n);
-	clean_all();
+	bench_clean();
 	signal(signal_number, SIG_DFL);
 	sigprocmask(SIG_UNBLOCK, &waited, NULL);
 	raise(signal_number);

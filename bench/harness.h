@@ -27,6 +27,7 @@ struct bench_what {
 	double load;	    /**< open loop: share of what the queue can carry */
 	double interval_ns; /**< open loop: from one message to the next; 0: none */
 	unsigned segments;  /**< others there are in the system */
+	int pauses;	    /**< of the loop, where a polled queue is full or empty */
 	int variant;	    /**< means something to the member that is run */
 	double seconds;	    /**< how long */
 };

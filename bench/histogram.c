@@ -53,7 +53,7 @@ double
 bench_histogram_at(const struct bench_histogram *histogram, double part)
 {
 	double wanted = part * (double)bench_histogram_count(histogram), below = 0;
-	uint64_t before = next_bin(histogram, 0);
+	uint64_t before = histogram->bins[0] ? 0 : next_bin(histogram, 0);
 
 	if (part >= 1)
 		return (double)histogram->greatest;

@@ -87,6 +87,23 @@ median_over_rounds(const bench_group *group, size_t member, Get get)
 	return median(values);
 }
 
+template <class Get>
+double
+greatest_over_rounds(const bench_group *group, size_t member, Get get)
+{
+	double greatest = 0;
+
+	for (int i = 0; i < bench_plan.rounds; i++)
+		greatest = std::max(greatest, get(bench_round(group, member, i)));
+	return greatest;
+}
+
+bool
+is_fault(const std::string &name)
+{
+	return name == "faults" || name == "major_faults" || name == "ejected_others";
+}
+
 /* Medians over the rounds, of the greatest the greatest. */
 void
 add_quantiles(benchmark::State &state, const bench_group *group, size_t member)
@@ -107,9 +124,14 @@ add_figures(benchmark::State &state, const bench_group *group, size_t member)
 {
 	const bench_sample *first = bench_round(group, member, 0);
 
-	for (unsigned f = 0; f < first->figures_n; f++)
-		state.counters[first->figures[f].name] = median_over_rounds(
-			group, member, [f](const bench_sample *s) { return s->figures[f].value; });
+	for (unsigned f = 0; f < first->figures_n; f++) {
+		auto get = [f](const bench_sample *s) { return s->figures[f].value; };
+		const char *name = first->figures[f].name;
+
+		/* One round in which something was lost is one too many. */
+		state.counters[name] = is_fault(name) ? greatest_over_rounds(group, member, get)
+						      : median_over_rounds(group, member, get);
+	}
 	state.counters["count"] =
 		median_over_rounds(group, member, [](const bench_sample *s) { return s->count; });
 	state.counters["preempted"] = median_over_rounds(group, member, [](const bench_sample *s) {

@@ -116,6 +116,7 @@ live(int board_fd, unsigned me)
 
 	if (err)
 		return err;
+	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	party = &bench_board_of(&side)->parties[me];

@@ -184,7 +184,7 @@ shmq_recv_batch(struct shmq *q, struct iovec *v, size_t n, int64_t timeout_ns)
 	for (;;) {
 		if (FAST(q))
 			got += recv_run(q, v + got, n - got);
-		if (got == n || (got && FAST(q)))
+		if (got == n || (got && FAST(q) && v[got].iov_base))
 			break;
 
 		const struct request r = {.buf = v[got].iov_base, .size = v[got].iov_len};

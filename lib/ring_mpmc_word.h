@@ -239,16 +239,16 @@ shmqi_mpmc_open(struct shmqi_mpmc *ring)
 /*
  * Nothing is there. A receiver on the senders' heels takes each line from them while they write it:
  * who finds more than one message for each empty look lets them get ahead, and goes on doing so
- * while that gives it bursts (docs/design.md). One that answers each message never finds more than
- * one, and must not wait: these pauses are many round trips.
+ * while each such pause gives it eight (docs/design.md). These pauses are many round trips: whoever
+ * answers messages, of a few senders, must not come in here, or be out again soon.
  */
 static inline void
 mpmc_back_off(struct shmqi_mpmc *ring)
 {
-	if (++ring->looks >= MPMC_LOOKS) {
-		uint64_t found = ring->head - ring->marked;
-		bool heels = ring->pauses == MPMC_HEELS_PAUSES ? found >= 2 * MPMC_LOOKS
-							       : found > MPMC_LOOKS;
+	bool heels = ring->pauses == MPMC_HEELS_PAUSES;
+
+	if (++ring->looks >= (heels ? MPMC_LOOKS / 8 : MPMC_LOOKS)) {
+		heels = ring->head - ring->marked > MPMC_LOOKS;
 
 		ring->pauses = heels ? MPMC_HEELS_PAUSES : SHMQ_SPSC_EMPTY_PAUSES;
 		ring->marked = ring->head;

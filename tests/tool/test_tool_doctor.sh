@@ -7,7 +7,7 @@ lines=$(wc -l <"$out")
 [ "$lines" -ge 15 ] || bad "doctor has only $lines lines"
 same "lines without a verdict" 0 "$(grep -Evc '^(ok|warn|bad) +[^ ]' "$out")"
 for name in 'shm queue' 'sysv queue' /dev/shm 'sysv limits' 'memory locking' 'huge pages 2M' 'huge pages 1G' \
-	membarrier 'cpu governor' 'isolated cpus' nohz_full 'real-time priority' 'rt throttling' cpus swap \
+	compaction membarrier 'cpu governor' 'isolated cpus' nohz_full 'real-time priority' 'rt throttling' cpus swap \
 	'shmem huge pages' namespaces 'systemd RemoveIPC' 'stale things'; do
 	grep -Eq "^(ok|warn|bad) +$name  " "$out" || bad "doctor says nothing about $name"
 	good

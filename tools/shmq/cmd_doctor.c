@@ -19,6 +19,7 @@ static const struct probe probes[] = {
 	{"sysv limits", check_sysv},
 	{"memory locking", check_memlock},
 	{"swap", check_swap},
+	{"compaction", check_compaction},
 	{"huge pages 2M", check_huge_2m},
 	{"huge pages 1G", check_huge_1g},
 	{"shmem huge pages", check_shmem_huge},

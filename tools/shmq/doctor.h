@@ -35,6 +35,7 @@ void check_huge_2m(struct check *check);
 void check_huge_1g(struct check *check);
 void check_shmem_huge(struct check *check);
 void check_swap(struct check *check);
+void check_compaction(struct check *check);
 
 /* doctor_cpu.c */
 void check_cpus(struct check *check);

@@ -192,3 +192,19 @@ check_swap(struct check *check)
 			"real-time queues must be locked (create --lock, shmq lock), or swapoff -a",
 			"on: %d device%s", devices, devices == 1 ? "" : "s");
 }
+
+/* Compaction moves locked pages, too; who touches one just then takes a minor fault (docs/design.md). */
+void
+check_compaction(struct check *check)
+{
+	long long moves = first_number("/proc/sys/vm/compact_unevictable_allowed");
+
+	if (moves < 0)
+		verdict_set(check, VERDICT_OK, "", "not visible here");
+	else if (moves == 0)
+		verdict_set(check, VERDICT_OK, "", "locked pages stay where they are");
+	else
+		verdict_set(check, VERDICT_WARN,
+			    "for real-time loops: sysctl vm.compact_unevictable_allowed=0",
+			    "the kernel may move locked pages: a rare minor fault");
+}
