@@ -327,8 +327,8 @@ METHOD = """<p>Each member of a group is measured in processes of its own, start
 beginning with another one; ratios are made within a round, so that what disturbs the machine hits all of them or one round only. A figure is the median over the rounds.
 The interval of a ratio is the distribution-free confidence interval of the median that order statistics give (at least 95 % from six rounds on; with 11 rounds the second
 least to the second greatest, 98.8 %). "As fast" is one direction everywhere: more than 1 means that shmq is ahead.</p>
-<p>Every message that is measured is also checked: a member that loses, tears or reorders one fails. Rivals get the variant, the flags and the polling that suit them
-best; those that do another job are marked so and are no rivals. The allocator is jemalloc for all. A measurement in which the kernel took a core away too often is made again,
+<p>Every message that is measured is also checked: a member that loses, repeats or reorders one, or tears its first from its last word, fails. Rivals get the variant, the flags and the polling that suit them
+best; those that do another job are marked so and are no rivals. The allocator is the same for all (jemalloc where it is installed). A polled rival is measured with and without a pause in the loop (+pause), and its better way counts. A measurement in which the kernel took a core away too often is made again,
 once.</p>
 <p>Caveats: two cores of one machine, mostly virtual ones that share a host with others. Absolute times say something about this machine and this hour only; ratios travel better, but
 not from one CPU to another. A percentile beyond the number of messages in a round is that round's slowest. Intervals cover what varies between the rounds of this run,

@@ -406,7 +406,7 @@ open_reader(struct shmq *q, struct shmqi_lane_place *place)
 	}
 	q->hot.ring.shared_head = place->head;
 	/* Relaxed: ours. */
-	q->hot.ring.head = q->hot.ring.drained = shmq_load_relaxed_u64(place->head);
+	q->hot.ring.head = shmq_load_relaxed_u64(place->head);
 	return 0;
 }
 

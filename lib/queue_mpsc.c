@@ -58,7 +58,6 @@ struct shmqi_mpsc {
 	unsigned since;	  /* messages since the last patrol */
 	unsigned granted; /* messages of this visit that mpsc_recv() may take without a find() */
 	unsigned left;	  /* how many of them it has not taken */
-	unsigned burst;	  /* messages since nothing was found */
 	unsigned found;	  /* where the last look found a message */
 	unsigned stepped; /* where messages were stepped over, and are not settled yet */
 	struct lane_view lanes[];
@@ -260,15 +259,6 @@ patrol(struct shmq *q, unsigned char **bytes)
 	return look_into(q, i, bytes);
 }
 
-/* Nothing is there: be gentle with the producers, as in shmq_spsc_back_off(). */
-static void
-back_off(struct shmqi_mpsc *m)
-{
-	shmq_spsc_pause(m->burst >= SHMQ_SPSC_BURST ? SHMQ_SPSC_BURST_PAUSES
-						    : SHMQ_SPSC_EMPTY_PAUSES);
-	m->burst = 0;
-}
-
 /* The rest of this visit, up to the next patrol, needs no find() as long as messages are there. */
 static void
 grant(struct shmqi_mpsc *m)
@@ -287,7 +277,6 @@ end_grant(struct shmqi_mpsc *m)
 
 	m->visited += taken;
 	m->since += taken;
-	m->burst += taken;
 	m->granted = m->left = 0;
 }
 
@@ -322,7 +311,7 @@ find(struct shmq *q, unsigned char **bytes)
 		return len;
 	len = patrol(q, bytes);
 	if (len == -EAGAIN)
-		back_off(m);
+		shmq_spsc_back_off();
 	return len;
 }
 
@@ -365,7 +354,6 @@ mpsc_release(struct shmq *q)
 	if (m->found == m->at)
 		m->visited++;
 	m->since++;
-	m->burst++;
 	shmqi_lane_next(&lane);
 	if (m->found == m->at && lane.slots && m->visited < VISIT)
 		grant(m);

@@ -124,7 +124,7 @@ recv_empty(struct shmq *q, void *buf, size_t size, int64_t timeout_ns)
 	/* Relaxed: a flag that stays up; recv_slowly() looks again before it believes it. */
 	if (timeout_ns != 0 || q->bell || shmq_load_relaxed_u32(q->hot.removed))
 		return recv_slowly(q, buf, size, timeout_ns);
-	shmq_spsc_back_off(&q->hot.ring);
+	shmq_spsc_back_off();
 	return -EAGAIN;
 }
 

@@ -45,7 +45,7 @@ shmqi_lane_open_slots(struct shmq_spsc *ring, const struct shmqi_geometry *g, un
 	 * the consumer. */
 	ring->head = shmq_load_acquire_u64(shared_head);
 	ring->tail = shmq_spsc_find_tail(ring, ring->head);
-	ring->seen = ring->drained = ring->head;
+	ring->seen = ring->head;
 }
 
 int
@@ -93,7 +93,7 @@ shmqi_lane_peek(struct shmq *q, unsigned char **bytes)
 	int64_t len = shmqi_lane_look(&q->recv, bytes);
 
 	if (len == -EAGAIN)
-		shmqi_lane_back_off(&q->recv);
+		shmq_spsc_back_off();
 	return len;
 }
 

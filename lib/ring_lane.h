@@ -90,16 +90,6 @@ shmqi_lane_settle(const struct shmqi_lane *lane)
 		shmq_spsc_release(lane->slots, lane->slots->head);
 }
 
-/* Nothing is there: be gentle with the writer before the next look. */
-SHMQ_INLINE void
-shmqi_lane_back_off(const struct shmqi_lane *lane)
-{
-	if (lane->records)
-		shmqi_records_back_off(lane->records);
-	else
-		shmq_spsc_back_off(lane->slots);
-}
-
 SHMQ_INLINE bool
 shmqi_lane_readable(const struct shmqi_lane *lane)
 {

@@ -78,7 +78,6 @@ struct shmqi_lossy {
 	uint64_t sequence; /* the position last read */
 	uint64_t lost;	   /* positions passed over since it began */
 	uint64_t lapped;   /* calls of shmqi_lossy_latest() that gave up */
-	uint64_t drained;  /* the head when there was nothing last */
 };
 
 static inline struct shmqi_lossy_slot *
@@ -177,7 +176,6 @@ shmqi_lossy_open_reader(struct shmqi_lossy *l, bool oldest)
 	uint64_t tail = shmq_load_acquire_u64(l->shared_tail);
 
 	l->head = oldest ? lossy_oldest(l, tail) : tail;
-	l->drained = l->head;
 	l->sequence = l->lost = l->lapped = 0;
 }
 
@@ -230,12 +228,9 @@ lossy_catch_up(struct shmqi_lossy *l, uint64_t word, unsigned tries)
 
 /* Nothing is there: be gentle with the writer before the next look. */
 static inline int64_t
-lossy_nothing(struct shmqi_lossy *l)
+lossy_nothing(void)
 {
-	bool burst = l->head - l->drained >= SHMQ_SPSC_BURST;
-
-	l->drained = l->head;
-	shmq_spsc_pause(burst ? SHMQ_SPSC_BURST_PAUSES : SHMQ_SPSC_EMPTY_PAUSES);
+	shmq_spsc_back_off();
 	return -EAGAIN;
 }
 
@@ -251,7 +246,7 @@ shmqi_lossy_recv(struct shmqi_lossy *l, void *buf, size_t size)
 		int64_t len = -ESTALE, beyond = (int64_t)(word - lossy_there(l->head));
 
 		if (beyond < 0)
-			return lossy_nothing(l);
+			return lossy_nothing();
 		if (beyond == 0)
 			len = lossy_copy(l, l->head, buf, size);
 		else if (lossy_catch_up(l, word, tries) < 0)

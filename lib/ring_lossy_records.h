@@ -84,7 +84,6 @@ struct shmqi_lossy_records {
 	struct lossy_records_place head;
 	uint64_t sequence; /* of the message received last */
 	uint64_t lost;	   /* messages passed over since it began */
-	uint64_t drained;  /* head.sequence when there was nothing last */
 };
 
 /** Bytes that the ring and its overflow need. */
@@ -294,7 +293,6 @@ shmqi_lossy_records_open_reader(struct shmqi_lossy_records *l, bool oldest)
 	for (unsigned tries = 0; err == -EAGAIN && tries < LOSSY_RECORDS_OPEN_TRIES; tries++)
 		err = lossy_records_settle_at(l, word, &l->head);
 	l->sequence = l->lost = 0;
-	l->drained = l->head.sequence;
 	return err == 0 ? 0 : -EBADMSG; /* nobody is lapped that often */
 }
 
@@ -351,12 +349,9 @@ lossy_records_copy(const struct shmqi_lossy_records *l, void *buf, size_t size, 
 
 /* Nothing is there: be gentle with the writer before the next look. */
 static inline int64_t
-lossy_records_nothing(struct shmqi_lossy_records *l)
+lossy_records_nothing(void)
 {
-	bool burst = l->head.sequence - l->drained >= SHMQ_SPSC_BURST;
-
-	l->drained = l->head.sequence;
-	shmq_spsc_pause(burst ? SHMQ_SPSC_BURST_PAUSES : SHMQ_SPSC_EMPTY_PAUSES);
+	shmq_spsc_back_off();
 	return -EAGAIN;
 }
 
@@ -371,7 +366,7 @@ shmqi_lossy_records_recv(struct shmqi_lossy_records *l, void *buf, size_t size)
 		int64_t len = lossy_records_look(l);
 
 		if (len == -EAGAIN)
-			return lossy_records_nothing(l);
+			return lossy_records_nothing();
 		if (len >= 0)
 			len = lossy_records_copy(l, buf, size, len);
 		if (len >= 0) {

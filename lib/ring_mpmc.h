@@ -430,7 +430,7 @@ mpmc_next(struct shmqi_mpmc *ring, struct shmqi_mpmc_place *place, uint64_t *wor
 		return 0;
 	err = mpmc_seek_head(ring, word);
 	if (err == -EAGAIN)
-		mpmc_back_off(ring);
+		shmq_spsc_back_off();
 	place->position = ring->head;
 	place->slot = mpmc_slot(ring, ring->head);
 	place->orphan = false;

@@ -56,10 +56,6 @@ struct shmqi_mpmc {
 	uint64_t orphans_left; /* and in how many slots still */
 	uint64_t passed;       /* held slots that we have passed over */
 	uint64_t probe;	       /* where shmqi_mpmc_blocker() goes on */
-	/* The receiver's empty looks, see mpmc_back_off(). */
-	uint64_t marked;
-	unsigned looks;
-	int pauses;
 };
 
 /** A message in the hands of its producer or consumer. */
@@ -230,31 +226,6 @@ shmqi_mpmc_open(struct shmqi_mpmc *ring)
 	ring->orphans_due = ring->orphans_seen;
 	ring->orphans_left = 0;
 	ring->probe = 0;
-}
-
-/** Empty looks before the receiver's pauses are chosen again; pauses on the senders' heels. */
-#define MPMC_LOOKS 32u
-#define MPMC_HEELS_PAUSES 128
-
-/*
- * Nothing is there. A receiver on the senders' heels takes each line from them while they write it:
- * who finds more than one message for each empty look lets them get ahead, and goes on doing so
- * while each such pause gives it eight (docs/design.md). These pauses are many round trips: whoever
- * answers messages, of a few senders, must not come in here, or be out again soon.
- */
-static inline void
-mpmc_back_off(struct shmqi_mpmc *ring)
-{
-	bool heels = ring->pauses == MPMC_HEELS_PAUSES;
-
-	if (++ring->looks >= (heels ? MPMC_LOOKS / 8 : MPMC_LOOKS)) {
-		heels = ring->head - ring->marked > MPMC_LOOKS;
-
-		ring->pauses = heels ? MPMC_HEELS_PAUSES : SHMQ_SPSC_EMPTY_PAUSES;
-		ring->marked = ring->head;
-		ring->looks = 0;
-	}
-	shmq_spsc_pause(ring->pauses);
 }
 
 #endif

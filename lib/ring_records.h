@@ -76,8 +76,7 @@ struct shmqi_records {
 	uint64_t wanted; /* the cost that was refused last */
 	/* the consumer */
 	uint64_t head, head_offset, received;
-	uint64_t looked;  /* the cost of the record looked at */
-	uint64_t drained; /* `received` when the ring was last found empty */
+	uint64_t looked; /* the cost of the record looked at */
 };
 
 static inline uint64_t
@@ -217,16 +216,6 @@ records_next_header(const struct shmqi_records *r)
 	return shmq_load_acquire_u64(records_header(r->bytes, r->head_offset));
 }
 
-/** Nothing is there: be gentle with the producer before the next look. */
-static inline void
-shmqi_records_back_off(struct shmqi_records *r)
-{
-	bool burst = r->received - r->drained >= SHMQ_SPSC_BURST;
-
-	r->drained = r->received;
-	shmq_spsc_pause(burst ? SHMQ_SPSC_BURST_PAUSES : SHMQ_SPSC_EMPTY_PAUSES);
-}
-
 /** Find the next message. Its length, -EAGAIN (not there), -EBADMSG. */
 static inline int64_t
 shmqi_records_look(struct shmqi_records *r, unsigned char **bytes)
@@ -344,7 +333,6 @@ records_begin_at(struct shmqi_records *r, uint64_t position, uint64_t hint)
 	r->head = position;
 	r->head_offset = position % r->period;
 	r->received = records_sequence(records_next_header(r), hint);
-	r->drained = r->received;
 	r->looked = 0;
 }
 

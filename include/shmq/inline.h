@@ -173,7 +173,7 @@ shmq_port_recv(struct shmq_port *port, void *buf, size_t size)
 	if (__builtin_expect(len == -EAGAIN && shmq_load_relaxed_u32(port->removed) == 0 &&
 				     !(hot->can & SHMQ_HAS_FD) && (buf || !size),
 			     0)) {
-		shmq_spsc_back_off(&port->ring);
+		shmq_spsc_back_off();
 		return -EAGAIN;
 	}
 	if (__builtin_expect(len < 0 || (uint64_t)len > size || !buf, 0))

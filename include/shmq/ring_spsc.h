@@ -50,16 +50,13 @@ struct shmq_slot {
 };
 
 /*
- * Pauses before a caller may ask again: the line is fought over otherwise. A consumer that has
- * caught up after a burst lets the producer get ahead, or it takes each line away from it while
- * that is being written. After an empty look one pause is enough: it takes 13 to 43 ns, about as
- * long as a line between two cores that share a cache, and what is longer makes the next look late
- * (measured: docs/design.md).
+ * Pauses before a caller may ask again: the line is fought over otherwise. After an empty look one
+ * pause is enough: it takes 13 to 43 ns, about as long as a line between two cores that share a
+ * cache, and what is longer makes the next look late: a consumer that let the producer get ahead
+ * after a burst made messages wait for microseconds at half load (docs/design.md).
  */
 #define SHMQ_SPSC_FULL_PAUSES 32
 #define SHMQ_SPSC_EMPTY_PAUSES 1
-#define SHMQ_SPSC_BURST 64
-#define SHMQ_SPSC_BURST_PAUSES 160
 
 /** One handle's private view of a ring. Either end uses its own half. */
 struct shmq_spsc {
@@ -73,8 +70,7 @@ struct shmq_spsc {
 	uint64_t tail; /* the next position to publish */
 	uint64_t seen; /* the last head seen; older than the shared one, never newer */
 	/* the consumer */
-	uint64_t head;	  /* the next position to receive */
-	uint64_t drained; /* the head when the ring was last found empty */
+	uint64_t head; /* the next position to receive */
 };
 
 SHMQ_INLINE struct shmq_slot *
@@ -172,12 +168,9 @@ shmq_spsc_look(const struct shmq_spsc *ring, uint64_t position, struct shmq_slot
 
 /** Nothing is there: be gentle with the producer before the next look. */
 SHMQ_INLINE void
-shmq_spsc_back_off(struct shmq_spsc *ring)
+shmq_spsc_back_off(void)
 {
-	bool burst = ring->head - ring->drained >= SHMQ_SPSC_BURST;
-
-	ring->drained = ring->head;
-	shmq_spsc_pause(burst ? SHMQ_SPSC_BURST_PAUSES : SHMQ_SPSC_EMPTY_PAUSES);
+	shmq_spsc_pause(SHMQ_SPSC_EMPTY_PAUSES);
 }
 
 /** Whether there is something for the consumer: a message, or a reason to fail. */

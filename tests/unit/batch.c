@@ -2,7 +2,9 @@
 /* Batches, reservations and peeks: what each does, and what each forbids meanwhile. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define N 6
 
@@ -55,6 +57,43 @@ depth(const struct bench *b)
 }
 
 /* Batches ------------------------------------------------------------------------------------ */
+
+/* A buffer of no bytes, at NULL, is room enough for a message of none. */
+TEST_EACH_SPOT(batch, test_recv_batch_takes_message_of_no_bytes_at_null)
+{
+	struct bench b;
+
+	bench_begin(&b, *at);
+	send_text(&b, "one");
+	send_text(&b, "");
+	send_text(&b, "three");
+	b.v[1] = (struct iovec){NULL, 0};
+	SAME(3, shmq_recv_batch(b.q, b.v, N, 0));
+	SAME(3, b.v[0].iov_len);
+	SAME(0, b.v[1].iov_len);
+	SAME(5, b.v[2].iov_len);
+	SAME(0, depth(&b));
+	bench_end(&b);
+}
+
+/* What does not fit ends a batch, stays, and is the next call's. */
+TEST_EACH_SPOT(batch, test_recv_batch_ends_before_what_does_not_fit)
+{
+	struct bench b;
+
+	bench_begin(&b, *at);
+	send_text(&b, "one");
+	send_text(&b, "longer");
+	send_text(&b, "three");
+	b.v[1].iov_len = 3;
+	SAME(1, shmq_recv_batch(b.q, b.v, N, 0));
+	SAME(2, depth(&b));
+	b.v[0].iov_len = 3;
+	SAME(-EMSGSIZE, shmq_recv_batch(b.q, b.v, N, 0));
+	recv_text(&b, "longer");
+	recv_text(&b, "three");
+	bench_end(&b);
+}
 
 TEST_EACH_SPOT(batch, test_batch_sends_and_receives_in_order)
 {
@@ -354,4 +393,34 @@ TEST_EACH_SPOT(batch, test_peek_and_reserve_are_independent)
 	SAME(0, shmq_release(q, &msg));
 	SAME(0, shmq_detach(q));
 	place_remove(&p);
+}
+
+/* From 1 KiB on a message begins with a cache line, in every slot and every lane. */
+Test(batch, test_long_messages_begin_with_a_cache_line)
+{
+	static const int kinds[] = {SHMQ_SPSC, SHMQ_MPSC, SHMQ_MPMC, SHMQ_BROADCAST};
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
+		const struct shmq_opts opts = {.size = sizeof(opts),
+					       .kind = kinds[k],
+					       .msg_max = 1040,
+					       .capacity = 4,
+					       .participants = 4};
+		struct shmq *q;
+		char address[32];
+		int fd = shmq_create("memfd:shmq-batch", &opts);
+
+		MUST(fd >= 0);
+		snprintf(address, sizeof(address), "fd:%d", fd);
+		SAME(0, shmq_attach(&q, address, SHMQ_PRODUCER));
+		for (int i = 0; i < 3; i++) {
+			struct iovec slot;
+
+			SAME(0, shmq_reserve(q, &slot, 1040, 0));
+			SAME(0, (uintptr_t)slot.iov_base % 64);
+			SAME(0, shmq_commit(q, &slot));
+		}
+		SAME(0, shmq_detach(q));
+		close(fd);
+	}
 }
