@@ -123,7 +123,7 @@ mpsc_reset(bool rung)
 	mpsc_attach(&mpsc_producer, SHMQ_PRODUCER, PRODUCER_LANE);
 	mpsc_attach(&mpsc_consumer, SHMQ_CONSUMER, OTHER_LANE);
 	mpsc_consumer.mpsc->at = PRODUCER_LANE;
-	mpsc_consumer.mpsc->visited = mpsc_consumer.mpsc->since = mpsc_consumer.mpsc->burst = 0;
+	mpsc_consumer.mpsc->visited = mpsc_consumer.mpsc->since = 0;
 	mpsc_consumer.mpsc->granted = mpsc_consumer.mpsc->left = 0;
 	mpsc_consumer.mpsc->patrol = OTHER_LANE;
 	for (unsigned i = 0; i < PARTICIPANTS; i++)
