@@ -158,9 +158,10 @@ def speed(ours, theirs, metric="ns"):
     return Ratio([other / one for one, other in pairs]) if pairs else None
 
 
-def best_rival(group, metric="ns", sleepers=None):
+def best_rival(group, metric="ns", sleepers=None, not_these=()):
     """The rival with the best median. sleepers: True: of those that wait in the kernel, False: of those that are polled."""
-    names = [row.member for row in group.members(kind="rival") if sleepers is None or row.sleeps == sleepers]
+    names = [row.member for row in group.members(kind="rival") if (sleepers is None or row.sleeps == sleepers)
+             and not any(fnmatchcase(row.member, pattern) for pattern in not_these)]
     return group.best(names, "rival", metric) if names else None
 
 

@@ -92,7 +92,8 @@ class Verdict(unittest.TestCase):
     def test_behind_a_rival_says_by_how_much_and_why(self):
         one = self.judged([100.0] * 7, [80.0] * 7, [95.0] * 7)
         self.assertEqual((one["met"], one["verdict"]), (False, "behind boost by 20 %"))
-        self.assertIn("no reason recorded", one["reason"])
+        self.assertEqual(one["reason"], verdict.reason_for(one["key"]))
+        self.assertIn("no reason recorded", verdict.reason_for("unheard/of member"))
 
     def test_too_far_from_the_floor_is_not_met(self):
         one = self.judged([100.0] * 7, [150.0] * 7, [80.0] * 7)
