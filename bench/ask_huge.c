@@ -88,9 +88,10 @@ take(size_t bytes)
 	if (free >= wanted)
 		return 0;
 	bench_at_stop(give_back);
-	pages_before = read_number(pages_path, "");
+	if (pages_before < 0) /* what there was before the first of us */
+		pages_before = read_number(pages_path, "");
 	if (pages_before >= 0)
-		write_pages(pages_before + wanted - free);
+		write_pages(read_number(pages_path, "") + wanted - free);
 	if (read_number("/proc/meminfo", "HugePages_Free:") >= wanted)
 		return 0;
 	give_back();
