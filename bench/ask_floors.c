@@ -29,33 +29,23 @@
 /* Lines ------------------------------------------------------------------------------------- */
 
 static int
-run_line(const struct bench_what *what, const struct bench_member *member, struct bench_sample *out,
-	 enum bench_body_of answer)
-{
-	const struct bench_adapter *adapter = member->adapter;
-	struct bench_side side;
-	int err = bench_make(&side, adapter, what, 2);
-
-	if (!err)
-		err = bench_pair(&side, adapter->bodies[BENCH_PING], adapter->bodies[answer]);
-	if (!err)
-		err = bench_sample_latency(&side, out);
-	bench_unmake(&side, adapter);
-	return err;
-}
-
-static int
 run_there_and_back(const struct bench_what *what, const struct bench_member *member,
 		   struct bench_sample *out)
 {
-	return run_line(what, member, out, BENCH_PONG);
+	static const struct bench_pairing pairing = {2, BENCH_PING, BENCH_PONG,
+						     bench_sample_latency};
+
+	return bench_run_pair(what, member, out, &pairing);
 }
 
 static int
 run_one_way(const struct bench_what *what, const struct bench_member *member,
 	    struct bench_sample *out)
 {
-	return run_line(what, member, out, BENCH_PONG_TIMED);
+	static const struct bench_pairing pairing = {2, BENCH_PING, BENCH_PONG_TIMED,
+						     bench_sample_latency};
+
+	return bench_run_pair(what, member, out, &pairing);
 }
 
 static void
@@ -75,18 +65,12 @@ static int
 run_stream(const struct bench_what *what, const struct bench_member *member,
 	   struct bench_sample *out)
 {
-	const struct bench_adapter *adapter = member->adapter;
-	struct bench_side side;
-	int err = bench_make(&side, adapter, what, 1);
+	static const struct bench_pairing pairing = {1, BENCH_PRODUCE, BENCH_CONSUME,
+						     bench_sample_rate};
+	int err = bench_run_pair(what, member, out, &pairing);
 
 	if (!err)
-		err = bench_pair(&side, adapter->bodies[BENCH_PRODUCE],
-				 adapter->bodies[BENCH_CONSUME]);
-	if (!err)
-		err = bench_sample_rate(&side, out);
-	if (!err)
 		bench_figure(out, "MB_per_s", (double)what->len * 1e3 / out->ns);
-	bench_unmake(&side, adapter);
 	return err;
 }
 

@@ -6,7 +6,6 @@
  *                             (peer_stream.c)
  *   batch/LEN/CAPACITY/N      those that move N messages with each call, and beside them one by one
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "bench.h"
@@ -20,21 +19,12 @@ static const size_t capacities[] = {64, 1024, 65536};
 static int
 run(const struct bench_what *what, const struct bench_member *member, struct bench_sample *out)
 {
-	const struct bench_adapter *adapter = member->adapter;
-	struct bench_side side;
-	int err;
+	static const struct bench_pairing pairing = {1, BENCH_PRODUCE, BENCH_CONSUME,
+						     bench_sample_rate};
+	int err = bench_run_pair(what, member, out, &pairing);
 
-	if (!adapter->bodies)
-		return -ENOTSUP;
-	err = bench_make(&side, adapter, what, 1);
-	if (!err)
-		err = bench_pair(&side, adapter->bodies[BENCH_PRODUCE],
-				 adapter->bodies[BENCH_CONSUME]);
-	if (!err)
-		err = bench_sample_rate(&side, out);
 	if (!err)
 		bench_figure(out, "MB_per_s", (double)what->len * 1e3 / out->ns);
-	bench_unmake(&side, adapter);
 	return err;
 }
 

@@ -106,6 +106,13 @@ struct bench_member {
 	int variant;
 };
 
+/** How two processes use an adapter. */
+struct bench_pairing {
+	unsigned queues;
+	enum bench_body_of first, second;
+	int (*sample)(const struct bench_side *side, struct bench_sample *out);
+};
+
 struct bench_group;
 
 /** When a group is run. */
@@ -128,6 +135,15 @@ void bench_join(struct bench_group *group, const struct bench_member *member);
 void bench_join_adapters(struct bench_group *group, unsigned can,
 			 int (*run)(const struct bench_what *, const struct bench_member *,
 				    struct bench_sample *));
+
+/** Make `queues` queues of the member's adapter, run two of its bodies, one on each core, take the sample, unmake. */
+int bench_run_pair(const struct bench_what *what, const struct bench_member *member,
+		   struct bench_sample *out, const struct bench_pairing *pairing);
+
+/** Add the floor of round trips, peer_line.c, with each of its ways to wait. */
+void bench_join_line(struct bench_group *group,
+		     int (*run)(const struct bench_what *, const struct bench_member *,
+				struct bench_sample *));
 
 /** Add the floor of throughput, peer_stream.c, with each of its ways to wait. */
 void bench_join_stream(struct bench_group *group,

@@ -126,6 +126,22 @@ bench_join_adapters(struct bench_group *group, unsigned can,
 }
 
 void
+bench_join_line(struct bench_group *group,
+		int (*run)(const struct bench_what *, const struct bench_member *,
+			   struct bench_sample *))
+{
+	static const struct {
+		const char *name;
+		int pauses;
+	} ways[] = {{"line_spin", 0}, {"line_pause", 1}, {"line_pause_4", 4}};
+	const struct bench_adapter *line = bench_adapter_named("line");
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		bench_join(group, &(struct bench_member){ways[i].name, line->base, run, line,
+							 ways[i].pauses});
+}
+
+void
 bench_join_stream(struct bench_group *group,
 		  int (*run)(const struct bench_what *, const struct bench_member *,
 			     struct bench_sample *))
@@ -231,6 +247,26 @@ bench_unmake(struct bench_side *side, const struct bench_adapter *adapter)
 	if (adapter->unmake)
 		adapter->unmake(side);
 	bench_side_free(side);
+}
+
+int
+bench_run_pair(const struct bench_what *what, const struct bench_member *member,
+	       struct bench_sample *out, const struct bench_pairing *pairing)
+{
+	const struct bench_adapter *adapter = member->adapter;
+	struct bench_side side;
+	int err;
+
+	if (!adapter->bodies)
+		return -ENOTSUP;
+	err = bench_make(&side, adapter, what, pairing->queues);
+	if (!err)
+		err = bench_pair(&side, adapter->bodies[pairing->first],
+				 adapter->bodies[pairing->second]);
+	if (!err)
+		err = pairing->sample(&side, out);
+	bench_unmake(&side, adapter);
+	return err;
 }
 
 /* Measuring --------------------------------------------------------------------------------- */

@@ -2,47 +2,28 @@
 // boost::lockfree::queue: capacity fixed at compile time, so that it links its nodes by index
 // instead of by pointer, allocates nothing and can be in shared memory. It can have no more
 // than 65534 nodes.
-#include <new>
-
 #include <boost/lockfree/queue.hpp>
 
-#include "bodies.hh"
+#include "peer_boost.hh"
 
 namespace
 {
 
 constexpr size_t nodes_max = 65534;
 
-template <size_t Len, size_t Capacity> struct peer {
-	static constexpr size_t nodes = Capacity < nodes_max ? Capacity : nodes_max;
+template <size_t Len, size_t Capacity>
+using type_of = boost::lockfree::queue<
+	bench_message<Len>,
+	boost::lockfree::capacity<(Capacity < nodes_max ? Capacity : nodes_max)>>;
 
-	using type = boost::lockfree::queue<bench_message<Len>, boost::lockfree::capacity<nodes>>;
-
-	static constexpr size_t bytes = sizeof(type);
-
-	static void construct(void *memory)
-	{
-		new (memory) type;
-	}
-
-	static int open(bench_side *side, unsigned i, bench_end, queue *queue)
-	{
-		queue->object = bench_queue_memory(side, i);
-		return 0;
-	}
-
+template <size_t Len, size_t Capacity> struct peer : boost_peer<type_of<Len, Capacity>, Len> {
 	static inline int send(queue *queue, const uint64_t *message, size_t)
 	{
 		const auto *out = reinterpret_cast<const bench_message<Len> *>(message);
 
-		return static_cast<type *>(queue->object)->bounded_push(*out) ? 0 : -EAGAIN;
-	}
-
-	static inline int recv(queue *queue, uint64_t *message, size_t)
-	{
-		auto *in = reinterpret_cast<bench_message<Len> *>(message);
-
-		return static_cast<type *>(queue->object)->pop(*in) ? 0 : -EAGAIN;
+		return static_cast<type_of<Len, Capacity> *>(queue->object)->bounded_push(*out)
+			       ? 0
+			       : -EAGAIN;
 	}
 };
 

@@ -1,44 +1,24 @@
 // SPDX-License-Identifier: MIT
 // boost::lockfree::spsc_queue: capacity fixed at compile time, so that it holds no pointer and can be in shared memory; one push and
 // one pop at a time, all inlined.
-#include <new>
-
 #include <boost/lockfree/spsc_queue.hpp>
 
-#include "bodies.hh"
+#include "peer_boost.hh"
 
 namespace
 {
 
-template <size_t Len, size_t Capacity> struct peer {
-	using type =
-		boost::lockfree::spsc_queue<bench_message<Len>, boost::lockfree::capacity<Capacity>>;
+template <size_t Len, size_t Capacity>
+using type_of =
+	boost::lockfree::spsc_queue<bench_message<Len>, boost::lockfree::capacity<Capacity>>;
 
-	static constexpr size_t bytes = sizeof(type);
-
-	static void construct(void *memory)
-	{
-		new (memory) type;
-	}
-
-	static int open(bench_side *side, unsigned i, bench_end, queue *queue)
-	{
-		queue->object = bench_queue_memory(side, i);
-		return 0;
-	}
-
+template <size_t Len, size_t Capacity> struct peer : boost_peer<type_of<Len, Capacity>, Len> {
 	static inline int send(queue *queue, const uint64_t *message, size_t)
 	{
 		const auto *out = reinterpret_cast<const bench_message<Len> *>(message);
 
-		return static_cast<type *>(queue->object)->push(*out) ? 0 : -EAGAIN;
-	}
-
-	static inline int recv(queue *queue, uint64_t *message, size_t)
-	{
-		auto *in = reinterpret_cast<bench_message<Len> *>(message);
-
-		return static_cast<type *>(queue->object)->pop(*in) ? 0 : -EAGAIN;
+		return static_cast<type_of<Len, Capacity> *>(queue->object)->push(*out) ? 0
+											: -EAGAIN;
 	}
 };
 

@@ -2,7 +2,7 @@
 /* shmq, SPSC: inlined, shmq/inline.h. */
 #include <shmq/inline.h>
 
-#include "bench.h"
+#include "shmq_make.h"
 
 struct queue {
 	struct shmq_port port;
@@ -35,17 +35,7 @@ queue_recv(struct queue *queue, uint64_t *message, size_t len)
 static int
 make(struct bench_side *side, unsigned queues)
 {
-	const struct shmq_opts opts = {
-		.size = sizeof(opts),
-		.kind = SHMQ_SPSC,
-		.msg_max = side->what.len,
-		.capacity = side->what.capacity,
-	};
-	int err = 0;
-
-	for (unsigned i = 0; i < queues && !err; i++)
-		err = bench_side_queue(side, (int)i, &opts);
-	return err;
+	return shmq_queue_make(side, queues, SHMQ_SPSC);
 }
 
 const struct bench_adapter bench_adapter_inline = {

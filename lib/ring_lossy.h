@@ -226,14 +226,6 @@ lossy_catch_up(struct shmqi_lossy *l, uint64_t word, unsigned tries)
 	return 0;
 }
 
-/* Nothing is there: be gentle with the writer before the next look. */
-static inline int64_t
-lossy_nothing(void)
-{
-	shmq_spsc_back_off();
-	return -EAGAIN;
-}
-
 /**
  * Receive the next message in order. Its length; -EAGAIN: not there yet, or lapped again and again;
  * -EMSGSIZE: it stays; -EBADMSG. What was passed over is in `lost` then, whatever the result.
@@ -245,8 +237,10 @@ shmqi_lossy_recv(struct shmqi_lossy *l, void *buf, size_t size)
 		uint64_t word = lossy_word(l, l->head);
 		int64_t len = -ESTALE, beyond = (int64_t)(word - lossy_there(l->head));
 
-		if (beyond < 0)
-			return lossy_nothing();
+		if (beyond < 0) {
+			shmq_spsc_back_off();
+			return -EAGAIN;
+		}
 		if (beyond == 0)
 			len = lossy_copy(l, l->head, buf, size);
 		else if (lossy_catch_up(l, word, tries) < 0)

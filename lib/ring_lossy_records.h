@@ -347,14 +347,6 @@ lossy_records_copy(const struct shmqi_lossy_records *l, void *buf, size_t size, 
 	return lossy_records_gone(l, l->head.position) ? -ESTALE : len;
 }
 
-/* Nothing is there: be gentle with the writer before the next look. */
-static inline int64_t
-lossy_records_nothing(void)
-{
-	shmq_spsc_back_off();
-	return -EAGAIN;
-}
-
 /**
  * Receive the next message in order. Its length; -EAGAIN: not there yet, or lapped again and again;
  * -EMSGSIZE: it stays; -EBADMSG. What was passed over is in `lost` then, whatever the result.
@@ -365,8 +357,10 @@ shmqi_lossy_records_recv(struct shmqi_lossy_records *l, void *buf, size_t size)
 	for (unsigned tries = 0; tries < LOSSY_RECORDS_TRIES; tries++) {
 		int64_t len = lossy_records_look(l);
 
-		if (len == -EAGAIN)
-			return lossy_records_nothing();
+		if (len == -EAGAIN) {
+			shmq_spsc_back_off();
+			return -EAGAIN;
+		}
 		if (len >= 0)
 			len = lossy_records_copy(l, buf, size, len);
 		if (len >= 0) {
