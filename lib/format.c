@@ -93,7 +93,23 @@ check_ranges(const struct shmqi_geometry *g)
 	return g->kind == SHMQ_LATEST && g->capacity < 2 ? -EINVAL : 0;
 }
 
-/* One ring: slots, or records packed into lane_bytes. */
+/* How far behind a page slot 0 begins, so that long messages, which lie behind their slot's words,
+ * begin with a cache line: a copy of whole lines is up to twice as fast (docs/design.md). */
+static uint64_t
+slot_lead(const struct shmqi_geometry *g)
+{
+	bool two = shmqi_format_read_only(g) || g->kind == SHMQ_MPMC;
+
+	if ((g->flags & SHMQ_RECORDS) || g->msg_max < FORMAT_LONG)
+		return 0;
+	return 64 - (two ? 2 : 1) * FORMAT_SLOT_WORD;
+}
+
+/*
+ * One ring: slots, or records packed into lane_bytes. The lead is added once more, so that a lane's
+ * last message and the next lane's first word, which belong to different producers, are never in
+ * the same cache line.
+ */
 static int
 plan_ring(struct shmqi_geometry *g)
 {
@@ -112,20 +128,8 @@ plan_ring(struct shmqi_geometry *g)
 			return -EINVAL;
 		g->lane_bytes = g->slots * g->slot_bytes;
 	}
-	g->lane_bytes = round_up(g->lane_bytes, FORMAT_BLOCK);
+	g->lane_bytes = round_up(g->lane_bytes + slot_lead(g), FORMAT_BLOCK);
 	return 0;
-}
-
-/* How far behind a page slot 0 begins, so that long messages, which lie behind their slot's words,
- * begin with a cache line: a copy of whole lines is up to twice as fast (docs/design.md). */
-static uint64_t
-slot_lead(const struct shmqi_geometry *g)
-{
-	bool two = shmqi_format_read_only(g) || g->kind == SHMQ_MPMC;
-
-	if ((g->flags & SHMQ_RECORDS) || g->msg_max < FORMAT_LONG)
-		return 0;
-	return 64 - (two ? 2 : 1) * FORMAT_SLOT_WORD;
 }
 
 int

@@ -424,3 +424,27 @@ Test(batch, test_long_messages_begin_with_a_cache_line)
 		close(fd);
 	}
 }
+
+/* Producers do not disturb each other: the lanes of MPSC have no cache line in common. */
+Test(batch, test_lanes_share_no_cache_line)
+{
+	static const size_t lengths[] = {8, 100, 1024, 1040, 1080};
+
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+		const struct shmq_opts opts = {.size = sizeof(opts),
+					       .kind = SHMQ_MPSC,
+					       .msg_max = lengths[i],
+					       .capacity = 4,
+					       .participants = 4};
+		uint64_t data, slots[2], lane_bytes, end; /* docs/format.md; slots, slot_bytes */
+		int fd = shmq_create("memfd:shmq-batch", &opts);
+
+		MUST(fd >= 0);
+		SAME(8, pread(fd, &data, 8, 64));
+		SAME(16, pread(fd, slots, 16, 96));
+		SAME(8, pread(fd, &lane_bytes, 8, 160));
+		close(fd);
+		end = data + (slots[0] - 1) * slots[1] + 8 + lengths[i];
+		MUST((end - 1) / 64 < (data + lane_bytes) / 64);
+	}
+}
