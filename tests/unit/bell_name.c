@@ -166,10 +166,12 @@ Test(bell_name, test_gc_leaves_young_half_made_alone)
 
 Test(bell_name, test_gc_leaves_other_files_alone)
 {
-	int fd = open("/dev/shm/.shmq-bell-0-0", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd;
 
 	if (!place_is_private())
 		cr_skip_test("no /dev/shm of its own");
+	fd = open("/dev/shm/.shmq-bell-0-0", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	MUST(fd >= 0);
 	SAME(0, mkfifo("/dev/shm/.shmq-bel", 0600));
 	SAME(0, shmqi_bell_gc(false, NULL, NULL));
 	SAME(2, place_leftovers());
