@@ -4,9 +4,10 @@
  *
  *   broadcast/LEN/READERS    lossless, as fast as the slowest reader follows: messages a second; all readers must get all
  *   lossy/LEN/READERS        what a message costs the writer, who never waits; what readers get is in order and not torn
+ *   .../LEN/READERS/256      the same beside rivals, which hold so many messages
  *
- * Members: slots, records, and the floor, a ring with nothing but numbers (bare_ring.h). With more than one reader there are more
- * processes than cores: who finds nothing yields after a while, the same for all.
+ * Members: slots, records, and the floor, a ring with nothing but numbers (bare_ring.h), with two ways to wait. With more than one
+ * reader there are more processes than cores: who finds nothing yields after a while, the same for all.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,10 +19,14 @@
 #include "crowd.h"
 
 #define CAPACITY 1024
+
+/* What iceoryx can hold. */
+#define CAPACITY_RIVALS 256
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
-/* Variants: bits. */
-enum { LOSSY = 1, RECORDS = 2, BARE = 4 };
+/* Variants: bits; above them how long one waits. */
+enum { RECORDS = 1, BARE = 2 };
+#define PAUSES_SHIFT 2
 
 struct queue {
 	struct shmq *shmq;
@@ -80,15 +85,15 @@ write_as(struct bench_side *side, loop_send_fn *send, struct queue *queue)
 }
 
 LOOP_INLINE int
-read_as(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, struct crowd_seen *seen)
+read_as(struct bench_side *side, loop_recv_fn *recv, struct queue *queue)
 {
 	switch (side->what.len) {
 	case 8:
-		return crowd_consume_all(side, recv, queue, 8, seen);
+		return crowd_consume(side, recv, queue, 8);
 	case 56:
-		return crowd_consume_all(side, recv, queue, 56, seen);
+		return crowd_consume(side, recv, queue, 56);
 	default:
-		return crowd_consume_all(side, recv, queue, side->what.len, seen);
+		return crowd_consume(side, recv, queue, side->what.len);
 	}
 }
 
@@ -115,25 +120,25 @@ write_bare_lossy(struct bench_side *side, const struct queue *opened)
 }
 
 static LOOP_APART int
-read_shmq(struct bench_side *side, struct queue *queue, struct crowd_seen *seen)
+read_shmq(struct bench_side *side, struct queue *queue)
 {
-	return read_as(side, try_recv, queue, seen);
+	return read_as(side, try_recv, queue);
 }
 
 static LOOP_APART int
-read_bare(struct bench_side *side, const struct queue *opened, struct crowd_seen *seen)
+read_bare(struct bench_side *side, const struct queue *opened)
 {
 	struct queue queue = *opened;
 
-	return read_as(side, ring_recv, &queue, seen);
+	return read_as(side, ring_recv, &queue);
 }
 
 static LOOP_APART int
-read_bare_lossy(struct bench_side *side, const struct queue *opened, struct crowd_seen *seen)
+read_bare_lossy(struct bench_side *side, const struct queue *opened)
 {
 	struct queue queue = *opened;
 
-	return read_as(side, ring_recv_lossy, &queue, seen);
+	return read_as(side, ring_recv_lossy, &queue);
 }
 
 /* Bodies ------------------------------------------------------------------------------------ */
@@ -142,6 +147,7 @@ static int
 queue_open(const struct bench_side *side, unsigned role, struct queue *queue)
 {
 	*queue = (struct queue){0};
+	loop_pauses = side->what.variant >> PAUSES_SHIFT;
 	if (side->what.variant & BARE) {
 		queue->bare = bare_ring_open(side);
 		return 0;
@@ -152,28 +158,20 @@ queue_open(const struct bench_side *side, unsigned role, struct queue *queue)
 static int
 writer(struct bench_side *side)
 {
-	int lossy = side->what.variant & LOSSY;
 	struct queue queue;
-	uint64_t begin;
 	int err = queue_open(side, SHMQ_PRODUCER, &queue);
 
 	if (err)
 		return err;
 	bench_ready(side);
-	begin = bench_now_ns();
 	if (!(side->what.variant & BARE))
-		err = write_shmq(side, &queue);
-	else
-		err = lossy ? write_bare_lossy(side, &queue) : write_bare(side, &queue);
-	side->shared->ns = bench_now_ns() - begin;
-	return err;
+		return write_shmq(side, &queue);
+	return side->what.lossy ? write_bare_lossy(side, &queue) : write_bare(side, &queue);
 }
 
 static int
 reader(struct bench_side *side)
 {
-	int lossy = side->what.variant & LOSSY;
-	struct crowd_seen seen = crowd_nothing_seen(!lossy);
 	struct queue queue;
 	int err = queue_open(side, SHMQ_CONSUMER, &queue);
 
@@ -181,12 +179,8 @@ reader(struct bench_side *side)
 		return err;
 	bench_ready(side);
 	if (!(side->what.variant & BARE))
-		err = read_shmq(side, &queue, &seen);
-	else
-		err = lossy ? read_bare_lossy(side, &queue, &seen) : read_bare(side, &queue, &seen);
-	shmq_add_relaxed_u64(&side->shared->received, seen.count);
-	shmq_max_relaxed_u64(&side->shared->end_ns, bench_now_ns());
-	return err;
+		return read_shmq(side, &queue);
+	return side->what.lossy ? read_bare_lossy(side, &queue) : read_bare(side, &queue);
 }
 
 /* In the parent ----------------------------------------------------------------------------- */
@@ -201,7 +195,7 @@ options(const struct bench_what *what)
 		.capacity = what->capacity,
 	};
 
-	if (what->variant & LOSSY)
+	if (what->lossy)
 		opts.flags |= SHMQ_LOSSY;
 	if (what->variant & RECORDS) {
 		opts.flags |= SHMQ_RECORDS;
@@ -217,14 +211,18 @@ sample(const struct bench_side *side, struct bench_sample *out)
 	const struct bench_shared *shared = side->shared;
 	unsigned readers = side->what.consumers;
 	uint64_t copies = shared->sent * readers;
-	int lossy = side->what.variant & LOSSY;
+	int lossy = side->what.lossy;
 	uint64_t ns = lossy ? shared->ns : shared->end_ns - shared->begin_ns;
 
 	*out = (struct bench_sample){.count = (double)shared->sent};
 	if (lossy ? shared->received > copies : shared->received != copies)
 		return -EBADMSG;
-	/* With two on a core the kernel must take it away from each now and then. */
-	out->preempted = shared->parties > 2 ? 0 : (double)shared->preempted;
+	if (copies && !shared->received) {
+		bench_why("none of %llu messages reached a reader",
+			  (unsigned long long)shared->sent);
+		return -ENODATA;
+	}
+	bench_sample_disturbed(side, out);
 	out->ns = (double)ns / (double)shared->sent;
 	bench_figure(out, "oversubscribed", (readers + 1) / 2.0);
 	if (lossy && copies)
@@ -251,19 +249,61 @@ run(const struct bench_what *what, const struct bench_member *member, struct ben
 	return err;
 }
 
+static int
+run_adapter(const struct bench_what *what, const struct bench_member *member,
+	    struct bench_sample *out)
+{
+	return bench_run_crowd(what, member, out, sample);
+}
+
 static void
 ask(size_t len, unsigned readers, int lossy, enum bench_level level)
 {
+	static const struct bench_member members[] = {
+		{"bare_ring", "floor", run, NULL, BARE},
+		{"slots", NULL, run, NULL, 0},
+		{"records", NULL, run, NULL, RECORDS},
+		{"bare_ring_pause_32", "floor", run, NULL, BARE | 32 << PAUSES_SHIFT},
+	};
 	const struct bench_what what = {
-		.len = len, .capacity = CAPACITY, .producers = 1, .consumers = readers};
+		.len = len,
+		.capacity = CAPACITY,
+		.producers = 1,
+		.consumers = readers,
+		.broadcast = 1,
+		.lossy = lossy,
+	};
 	struct bench_group *group;
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s/%zu/%u", lossy ? "lossy" : "broadcast", len, readers);
 	group = bench_add(name, &what, lossy ? BENCH_COST : BENCH_RATE, level, 1);
-	bench_join(group, &(struct bench_member){"bare_ring", "floor", run, NULL, BARE | lossy});
-	bench_join(group, &(struct bench_member){"slots", NULL, run, NULL, lossy});
-	bench_join(group, &(struct bench_member){"records", NULL, run, NULL, RECORDS | lossy});
+	/* Nobody waits where nobody reads. */
+	for (size_t i = 0; i < COUNT(members) - !readers; i++)
+		bench_join(group, &members[i]);
+}
+
+/* Beside rivals, with as many messages as they hold. */
+static void
+ask_rivals(size_t len, unsigned readers, int lossy)
+{
+	const struct bench_what what = {
+		.len = len,
+		.capacity = CAPACITY_RIVALS,
+		.producers = 1,
+		.consumers = readers,
+		.broadcast = 1,
+		.lossy = lossy,
+	};
+	enum bench_level level = len == 56 && readers == 4 ? BENCH_QUICK : BENCH_FULL;
+	struct bench_group *group;
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s/%zu/%u/%d", lossy ? "lossy" : "broadcast", len, readers,
+		 CAPACITY_RIVALS);
+	group = bench_add(name, &what, lossy ? BENCH_COST : BENCH_RATE, level, 1);
+	bench_join(group, &(struct bench_member){"slots", NULL, run, NULL, 0});
+	bench_join_adapters(group, lossy ? BENCH_LOSSY : BENCH_BROADCAST, run_adapter);
 }
 
 void
@@ -282,7 +322,13 @@ ask_broadcast(void)
 			int quick = lens[l] == 56 &&
 				    (readers[r] == 0 || readers[r] == 1 || readers[r] == 8);
 
-			ask(lens[l], readers[r], LOSSY, quick ? BENCH_QUICK : BENCH_FULL);
+			ask(lens[l], readers[r], 1, quick ? BENCH_QUICK : BENCH_FULL);
 		}
+	}
+	for (int lossy = 0; lossy < 2; lossy++) {
+		for (size_t r = 1; r < COUNT(readers); r++)
+			ask_rivals(56, readers[r], lossy);
+		ask_rivals(1024, 1, lossy);
+		ask_rivals(1024, 8, lossy);
 	}
 }

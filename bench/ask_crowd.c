@@ -11,7 +11,6 @@
  * that one which is in the middle of something loses its core: "oversubscribed" is the number of
  * processes for each core.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include "bench.h"
@@ -24,21 +23,10 @@ static const unsigned sizes[] = {1, 2, 4, 8};
 static int
 run(const struct bench_what *what, const struct bench_member *member, struct bench_sample *out)
 {
-	const struct bench_adapter *adapter = member->adapter;
-	struct bench_side side;
-	int err;
+	int err = bench_run_crowd(what, member, out, bench_sample_crowd);
 
-	if (!adapter->bodies)
-		return -ENOTSUP;
-	err = bench_make(&side, adapter, what, 1);
-	if (!err)
-		err = bench_crowd(&side, adapter->bodies[BENCH_CROWD_PRODUCE],
-				  adapter->bodies[BENCH_CROWD_CONSUME]);
-	if (!err)
-		err = bench_sample_crowd(&side, out);
 	if (!err)
 		bench_figure(out, "oversubscribed", (what->producers + what->consumers) / CORES);
-	bench_unmake(&side, adapter);
 	return err;
 }
 
@@ -53,6 +41,17 @@ level_of(const struct bench_what *what)
 	return p > 1 && (c == 1 || p == c) ? BENCH_QUICK : BENCH_FULL;
 }
 
+/* With more processes than cores each must have had some turns, of 3 or 4 ms, whatever a round is otherwise. */
+static double
+time_factor(unsigned processes)
+{
+	double least = 0.04 / bench_plan.seconds;
+
+	if (processes == 2 || bench_plan.smoke)
+		return 0.25;
+	return least > 0.5 ? least : 0.5;
+}
+
 static void
 ask(const struct bench_what *what)
 {
@@ -62,8 +61,7 @@ ask(const struct bench_what *what)
 
 	snprintf(name, sizeof(name), "crowd/%zu/%zu/%up%uc%s", what->len, what->capacity, p, c,
 		 what->mixed ? "_mixed" : "");
-	/* With more processes each must have had some turns. */
-	group = bench_add(name, what, BENCH_RATE, level_of(what), p + c > 4 ? 0.5 : 0.25);
+	group = bench_add(name, what, BENCH_RATE, level_of(what), time_factor(p + c));
 	bench_join_adapters(group, c > 1 ? BENCH_MANY : BENCH_MANY_SEND, run);
 }
 

@@ -305,13 +305,11 @@ static int
 run_steady(const struct bench_what *what, const struct bench_member *member,
 	   struct bench_sample *out)
 {
-	struct bench_what steady = *what;
 	double before = pressure_reclaimed();
 	int err = pressure_begin();
 
-	steady.seconds = bench_plan.jitter_seconds / bench_plan.rounds;
 	if (!err)
-		err = run(&steady, member, out);
+		err = run(what, member, out);
 	if (!err)
 		err = add_pressure(out, pressure_reclaimed() - before);
 	count_down(what, 1, err != 0);
@@ -336,10 +334,11 @@ void
 ask_jitter(void)
 {
 	const struct bench_what what = {.len = LEN, .capacity = CAPACITY};
+	double factor = bench_plan.jitter_seconds / bench_plan.rounds / bench_plan.seconds;
 
 	ask("jitter/quiet", run);
 	ask("jitter/pressure", run_pressed);
-	if (bench_plan.jitter_seconds > 0)
-		bench_join(bench_add("jitter/steady", &what, BENCH_LATENCY, BENCH_QUICK, 1),
+	if (factor > 0)
+		bench_join(bench_add("jitter/steady", &what, BENCH_LATENCY, BENCH_QUICK, factor),
 			   &(struct bench_member){"lock_populate", NULL, run_steady, NULL, LOCKED});
 }

@@ -6,11 +6,11 @@
  *   latest/LEN/PACE/READERS    how long a read takes: of the first reader; the others read the same on the same core
  *
  * The floor is the bare sequence lock: one value, its number odd while it is written; whoever copied while it changed copies again.
- * Every word of every value must be the same and none older than the one before: a torn one ends the measurement. A read
- * that the writer overtook too often (-EAGAIN) is counted in `missed`, as a share; the floor gives up after SEQLOCK_TRIES.
+ * A torn value, or an older one than before, ends the measurement (latest.h). A read that the writer overtook too often
+ * (-EAGAIN) is counted in `missed`, as a share; the floor gives up after SEQLOCK_TRIES.
  */
 #include <errno.h>
-#include <sched.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,17 +18,19 @@
 #include <shmq/shmq.h>
 
 #include "bench.h"
-#include "loop.h"
-
-/* Reads before counting begins. */
-#define WARM 1000u
+#include "latest.h"
 
 #define SEQLOCK_TRIES 1000
 
-/* Variants: bits; above them the pace. */
-enum { SEQLOCK = 1 };
+/* Variants. */
+enum { LATEST, SEQLOCK };
+
 enum { QUIET, EVERY_US, FULL };
-#define PACE_SHIFT 1
+
+static const struct {
+	const char *name;
+	double interval_ns;
+} paces[] = {{"quiet", INFINITY}, {"every_us", 1000}, {"full", 0}};
 
 struct seqlock {
 	uint64_t number;
@@ -50,10 +52,11 @@ try_send(struct queue *queue, const uint64_t *message, size_t len)
 }
 
 static int
-try_recv(struct queue *queue, uint64_t *message, size_t len)
+try_look(struct queue *queue, const uint64_t **value, size_t len)
 {
-	ssize_t got = shmq_recv(queue->shmq, message, len, 0);
+	ssize_t got = shmq_recv(queue->shmq, loop_in, len, 0);
 
+	*value = loop_in;
 	return got < 0 ? (int)got : (size_t)got == len ? 0 : -EBADMSG;
 }
 
@@ -74,10 +77,11 @@ lock_send(struct queue *queue, const uint64_t *message, size_t len)
 }
 
 LOOP_INLINE int
-lock_recv(struct queue *queue, uint64_t *message, size_t len)
+lock_look(struct queue *queue, const uint64_t **value, size_t len)
 {
 	const struct seqlock *lock = queue->lock;
 
+	*value = loop_in;
 	for (unsigned i = 0; i < SEQLOCK_TRIES; i++) {
 		/* WRITTEN: the value is there. */
 		uint64_t number = shmq_load_acquire_u64(&lock->number);
@@ -86,7 +90,7 @@ lock_recv(struct queue *queue, uint64_t *message, size_t len)
 			shmq_pause();
 			continue;
 		}
-		memcpy(message, lock->words, len);
+		memcpy(loop_in, lock->words, len);
 		/* TORN: if any word was of a newer value, the number is not the one it was. */
 		shmq_fence_acquire();
 		if (shmq_load_relaxed_u64(&lock->number) == number)
@@ -95,122 +99,32 @@ lock_recv(struct queue *queue, uint64_t *message, size_t len)
 	return -EAGAIN;
 }
 
-/* Loops ------------------------------------------------------------------------------------- */
-
-LOOP_INLINE int
-write_value(loop_send_fn *send, struct queue *queue, uint64_t number, size_t len)
-{
-	for (size_t i = 0; i < len / 8; i++)
-		loop_out[i] = number;
-	return send(queue, loop_out, len);
-}
-
-/* Until the first reader has enough. */
-LOOP_INLINE int
-write_values(struct bench_side *side, loop_send_fn *send, struct queue *queue, size_t len)
-{
-	int pace = side->what.variant >> PACE_SHIFT;
-	uint64_t interval = pace == EVERY_US ? (uint64_t)(1000 * bench_ticks_per_ns()) : 0;
-	uint64_t number = 1, next = bench_ticks();
-	int err = write_value(send, queue, number, len);
-
-	while (!err && !shmq_load_relaxed_u32(&side->shared->finished)) {
-		if (pace == QUIET || (interval && bench_ticks() < next)) {
-			shmq_pause();
-			continue;
-		}
-		err = write_value(send, queue, ++number, len);
-		next += interval;
-	}
-	side->shared->sent = number;
-	side->shared->ns = bench_now_ns() - side->shared->begin_ns;
-	return err;
-}
-
-LOOP_INLINE int
-check_value(const uint64_t *value, uint64_t *last, size_t len)
-{
-	uint64_t wrong = 0;
-
-	for (size_t i = 1; i < len / 8; i++)
-		wrong |= value[i] ^ value[0];
-	if (wrong || value[0] < *last)
-		return -EBADMSG;
-	*last = value[0];
-	return 0;
-}
-
-LOOP_INLINE int
-read_values(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len)
-{
-	uint64_t end = bench_now_ns() + (uint64_t)(side->what.seconds * 1e9), last = 0;
-
-	for (uint64_t n = 0; n % 256 || n < 2 * WARM || bench_now_ns() < end; n++) {
-		uint64_t begin = bench_ticks(), ticks;
-		int err;
-
-		/* A read that was given up costs until one comes through. */
-		while ((err = recv(queue, loop_in, len)) == -EAGAIN)
-			side->shared->missed += n >= WARM;
-		ticks = bench_ticks() - begin;
-		if (!err)
-			err = check_value(loop_in, &last, len);
-		if (err)
-			return err;
-		if (n >= WARM)
-			bench_count(&side->shared->latency, ticks);
-	}
-	return 0;
-}
-
-/* Nobody times these: they are there, and let the first one come, also where nobody takes the core from them (--fifo). */
-LOOP_INLINE int
-read_along(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len)
-{
-	uint64_t last = 0;
-
-	for (unsigned n = 1; !shmq_load_relaxed_u32(&side->shared->finished); n++) {
-		int err = recv(queue, loop_in, len);
-
-		if (!err)
-			err = check_value(loop_in, &last, len);
-		if (err && err != -EAGAIN)
-			return err;
-		if (n % 1024 == 0)
-			sched_yield();
-	}
-	return 0;
-}
-
 /* Apart, for each length that is a constant ------------------------------------------------- */
 
 static LOOP_APART int
 write_shmq(struct bench_side *side, struct queue *queue)
 {
-	return write_values(side, try_send, queue, side->what.len);
+	return latest_write_all(side, try_send, queue, side->what.len);
 }
 
 static LOOP_APART int
 write_lock(struct bench_side *side, struct queue *queue)
 {
-	return side->what.len == 64 ? write_values(side, lock_send, queue, 64)
-				    : write_values(side, lock_send, queue, side->what.len);
+	return side->what.len == 64 ? latest_write_all(side, lock_send, queue, 64)
+				    : latest_write_all(side, lock_send, queue, side->what.len);
 }
 
 static LOOP_APART int
 read_shmq(struct bench_side *side, struct queue *queue)
 {
-	return side->me == 1 ? read_values(side, try_recv, queue, side->what.len)
-			     : read_along(side, try_recv, queue, side->what.len);
+	return latest_read_all(side, try_look, queue, side->what.len);
 }
 
 static LOOP_APART int
 read_lock(struct bench_side *side, struct queue *queue)
 {
-	if (side->me > 1)
-		return read_along(side, lock_recv, queue, side->what.len);
-	return side->what.len == 64 ? read_values(side, lock_recv, queue, 64)
-				    : read_values(side, lock_recv, queue, side->what.len);
+	return side->what.len == 64 ? latest_read_all(side, lock_look, queue, 64)
+				    : latest_read_all(side, lock_look, queue, side->what.len);
 }
 
 /* Bodies ------------------------------------------------------------------------------------ */
@@ -219,7 +133,7 @@ static int
 queue_open(const struct bench_side *side, unsigned role, struct queue *queue)
 {
 	*queue = (struct queue){.lock = (struct seqlock *)(void *)side->memory};
-	if (side->what.variant & SEQLOCK)
+	if (side->what.variant == SEQLOCK)
 		return 0;
 	return bench_attach_fd(&queue->shmq, side->fds[0], role | SHMQ_POPULATE);
 }
@@ -227,13 +141,13 @@ queue_open(const struct bench_side *side, unsigned role, struct queue *queue)
 static int
 writer(struct bench_side *side)
 {
-	int lock = side->what.variant & SEQLOCK;
+	int lock = side->what.variant == SEQLOCK;
 	struct queue queue;
 	int err = queue_open(side, SHMQ_PRODUCER, &queue);
 
 	if (err)
 		return err;
-	err = write_value(lock ? lock_send : try_send, &queue, 0, side->what.len);
+	err = latest_write(lock ? lock_send : try_send, &queue, 0, side->what.len);
 	bench_ready(side);
 	if (err)
 		return err;
@@ -249,11 +163,7 @@ reader(struct bench_side *side)
 	if (err)
 		return err;
 	bench_ready(side);
-	err = side->what.variant & SEQLOCK ? read_lock(side, &queue) : read_shmq(side, &queue);
-	/* All others end when they see it; nothing else is told. */
-	if (side->me == 1)
-		shmq_store_relaxed_u32(&side->shared->finished, 1);
-	return err;
+	return side->what.variant == SEQLOCK ? read_lock(side, &queue) : read_shmq(side, &queue);
 }
 
 /* In the parent ----------------------------------------------------------------------------- */
@@ -279,7 +189,7 @@ static int
 run(const struct bench_what *what, const struct bench_member *member, struct bench_sample *out)
 {
 	struct shmq_opts opts = {.size = sizeof(opts), .kind = SHMQ_LATEST, .msg_max = what->len};
-	int lock = what->variant & SEQLOCK;
+	int lock = what->variant == SEQLOCK;
 	struct bench_side side;
 	int err = bench_side_init(&side, what, lock ? sizeof(struct seqlock) + what->len : 0);
 
@@ -294,20 +204,40 @@ run(const struct bench_what *what, const struct bench_member *member, struct ben
 	return err;
 }
 
+static int
+run_adapter(const struct bench_what *what, const struct bench_member *member,
+	    struct bench_sample *out)
+{
+	return bench_run_crowd(what, member, out, sample);
+}
+
+/* Rivals that need a daemon take long to begin: part of the grid. */
+static int
+beside_rivals(const struct bench_what *what)
+{
+	if (bench_plan.level == BENCH_QUICK)
+		return what->interval_ns == 0 && what->consumers == 1;
+	return what->len == 64 || what->len == 4096;
+}
+
 static void
 ask(size_t len, int pace, unsigned readers, enum bench_level level)
 {
-	static const char *const paces[] = {"quiet", "every_us", "full"};
-	const struct bench_what what = {.len = len, .producers = 1, .consumers = readers};
-	struct bench_member member = {"latest", NULL, run, NULL, pace << PACE_SHIFT};
-	struct bench_member floor = {"seqlock", "floor", run, NULL, SEQLOCK | pace << PACE_SHIFT};
+	const struct bench_what what = {
+		.len = len,
+		.producers = 1,
+		.consumers = readers,
+		.interval_ns = paces[pace].interval_ns,
+	};
 	struct bench_group *group;
 	char name[64];
 
-	snprintf(name, sizeof(name), "latest/%zu/%s/%u", len, paces[pace], readers);
+	snprintf(name, sizeof(name), "latest/%zu/%s/%u", len, paces[pace].name, readers);
 	group = bench_add(name, &what, BENCH_LATENCY, level, 1);
-	bench_join(group, &floor);
-	bench_join(group, &member);
+	bench_join(group, &(struct bench_member){"seqlock", "floor", run, NULL, SEQLOCK});
+	bench_join(group, &(struct bench_member){"latest", NULL, run, NULL, LATEST});
+	if (beside_rivals(&what))
+		bench_join_adapters(group, BENCH_LATEST, run_adapter);
 }
 
 void

@@ -33,13 +33,13 @@ opts_of(const struct bench_what *what)
 				  .kind = what->variant,
 				  .msg_max = what->len,
 				  .capacity = what->capacity,
-				  .participants = what->producers + what->consumers};
+				  .participants = what->participants};
 }
 
 static size_t
 payload(const struct bench_what *what)
 {
-	size_t rings = what->variant == SHMQ_MPSC ? what->producers + what->consumers : 1;
+	size_t rings = what->variant == SHMQ_MPSC ? what->participants : 1;
 
 	return rings * what->capacity * what->len;
 }
@@ -135,7 +135,7 @@ ask(const struct bench_what *what, enum bench_level level)
 	if (shmq_footprint(&opts) > (ssize_t)BYTES_MAX)
 		return;
 	snprintf(name, sizeof(name), "memory/%s/%zu/%zu/%u", kinds[what->variant], what->len,
-		 what->capacity, what->producers + what->consumers);
+		 what->capacity, what->participants);
 	group = bench_add(name, what, BENCH_BYTES, level, 1);
 	bench_join(group, &(struct bench_member){"shmq", NULL, run, NULL, what->variant});
 	bench_join(group,
@@ -154,6 +154,7 @@ ask_kind(int kind, size_t len, size_t capacity)
 					  .capacity = capacity,
 					  .producers = kind == SHMQ_MPSC ? participants[p] - 1 : 1,
 					  .consumers = kind == SHMQ_MPSC ? 1 : participants[p] - 1,
+					  .participants = participants[p],
 					  .variant = kind};
 		int first = participants[p] == 2 && len <= 56 && capacity == 1024;
 		int many = participants[p] == 64 && len == 56 && capacity == 1024;

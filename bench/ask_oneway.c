@@ -17,6 +17,7 @@
 #include "bench.h"
 
 #define CAPACITY 1024
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
 
 /* Of the time of an open loop: to find out what the queue can carry. */
 #define FLAT_OUT 0.25
@@ -39,7 +40,7 @@ run_closed(const struct bench_what *what, const struct bench_member *member,
 static void
 ask_closed(size_t len, enum bench_level level)
 {
-	const struct bench_what what = {.len = len, .capacity = CAPACITY};
+	const struct bench_what what = {.len = len, .capacity = CAPACITY, .closed = 1};
 	struct bench_group *group;
 	char name[32];
 
@@ -116,12 +117,15 @@ ask_open(size_t len, unsigned percent, enum bench_level level)
 void
 ask_oneway(void)
 {
+	static const size_t lens[] = {8, 56, 1024};
+	static const unsigned percents[] = {10, 50, 80, 90};
+
 	ask_closed(8, BENCH_QUICK);
 	ask_closed(56, BENCH_FULL);
 	ask_closed(1024, BENCH_FULL);
-	ask_open(8, 10, BENCH_FULL);
-	ask_open(8, 50, BENCH_FULL);
-	ask_open(8, 80, BENCH_QUICK);
-	ask_open(8, 90, BENCH_FULL);
-	ask_open(56, 80, BENCH_FULL);
+	for (size_t l = 0; l < COUNT(lens); l++) {
+		for (size_t p = 0; p < COUNT(percents); p++)
+			ask_open(lens[l], percents[p],
+				 lens[l] == 8 && percents[p] == 80 ? BENCH_QUICK : BENCH_FULL);
+	}
 }

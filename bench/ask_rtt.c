@@ -22,7 +22,7 @@ run(const struct bench_what *what, const struct bench_member *member, struct ben
 static void
 ask(size_t len, enum bench_level level)
 {
-	const struct bench_what what = {.len = len, .capacity = CAPACITY};
+	const struct bench_what what = {.len = len, .capacity = CAPACITY, .closed = 1};
 	struct bench_group *group;
 	char name[32];
 

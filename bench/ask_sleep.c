@@ -441,7 +441,9 @@ ask_one_way(const char *name, double interval_ns, enum bench_level level, double
 		{"bare_futex", "floor", run_way, NULL, FUTEX},
 		{"polled", "polled", run_way, NULL, SHMQ_POLLS},
 	};
-	const struct bench_what what = {.len = LEN, .capacity = 1024, .interval_ns = interval_ns};
+	/* Never more than one on its way, as long as nobody falls behind. */
+	const struct bench_what what = {
+		.len = LEN, .capacity = 1024, .closed = 1, .interval_ns = interval_ns};
 	struct bench_group *group = bench_add(name, &what, BENCH_LATENCY, level, time_factor);
 
 	for (size_t i = 0; i < COUNT(members); i++)

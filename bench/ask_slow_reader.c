@@ -239,8 +239,10 @@ ask(size_t len, unsigned readers, enum bench_level level)
 void
 ask_slow_reader(void)
 {
+	ask(56, 1, BENCH_FULL);
 	ask(56, 2, BENCH_FULL);
 	ask(56, 4, BENCH_QUICK);
 	ask(56, 8, BENCH_FULL);
+	ask(56, 32, BENCH_FULL);
 	ask(1024, 4, BENCH_FULL);
 }

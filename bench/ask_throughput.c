@@ -74,6 +74,13 @@ ask_batches(size_t len, size_t capacity)
 		ask_batch(len, capacity, batches[b]);
 }
 
+/* Of the grid what tells most of it. */
+static int
+batched(size_t len, size_t capacity)
+{
+	return capacity > 64 && (len == 8 || len == 56 || len == 1024);
+}
+
 void
 ask_throughput(void)
 {
@@ -83,8 +90,10 @@ ask_throughput(void)
 				ask(lens[l], capacities[c]);
 		}
 	}
-	ask_batches(8, 1024);
-	ask_batches(56, 1024);
-	ask_batches(1024, 1024);
-	ask_batches(8, 65536);
+	for (size_t l = 0; l < COUNT(lens); l++) {
+		for (size_t c = 0; c < COUNT(capacities); c++) {
+			if (batched(lens[l], capacities[c]))
+				ask_batches(lens[l], capacities[c]);
+		}
+	}
 }

@@ -22,11 +22,14 @@ extern "C" {
 
 /** What a queue lets several processes do, and how it waits. */
 enum bench_can {
-	BENCH_PAIR = 1,	     /**< one sender, one receiver */
-	BENCH_MANY_SEND = 2, /**< several senders, one receiver */
-	BENCH_MANY = 4,	     /**< several senders, several receivers */
-	BENCH_SLEEPS = 8,    /**< sleeps in the kernel when there is nothing; others are polled */
-	BENCH_BATCH = 16,    /**< moves what.batch messages with each call; joined only for that */
+	BENCH_PAIR = 1,	      /**< one sender, one receiver */
+	BENCH_MANY_SEND = 2,  /**< several senders, one receiver */
+	BENCH_MANY = 4,	      /**< several senders, several receivers */
+	BENCH_SLEEPS = 8,     /**< sleeps in the kernel when there is nothing; others are polled */
+	BENCH_BATCH = 16,     /**< moves what.batch messages with each call; joined only for that */
+	BENCH_BROADCAST = 32, /**< one sender, every message to each receiver: bodies of a crowd */
+	BENCH_LOSSY = 64,     /**< the same, but the sender never waits */
+	BENCH_LATEST = 128,   /**< only the latest counts: bodies of a crowd, made of latest.h */
 };
 
 /** Which end of a queue a process has. */
@@ -36,7 +39,7 @@ enum bench_end { BENCH_SENDS, BENCH_RECEIVES };
 struct bench_adapter {
 	const char *name;
 	const char *
-		base; /**< NULL: ours; else what others are compared with: "rival", "floor", "weaker" (another job) */
+		base; /**< NULL: ours; else what others are compared with: "rival", "floor", "weaker" (another job: always) */
 	const char *note; /**< for the report: what it is, and what it promises less */
 	unsigned can;
 	/** 1: it can carry this; NULL: whatever is asked. */
@@ -46,7 +49,7 @@ struct bench_adapter {
 	/**
 	 * In the parent, before the processes start: make `queues` queues, in side->memory (queue i begins at
 	 * bench_queue_memory(side, i)), as descriptors side->fds[i], or under names that begin with side->name.
-	 * 0, or a negated errno; -ENOTSUP with the reason in bench_why().
+	 * 0, or a negated errno; -ENOTSUP with the reason in bench_why(). What does not do the job that is asked: bench_weaker().
 	 */
 	int (*make)(struct bench_side *side, unsigned queues);
 	/** Take away what make() left in the system; NULL: nothing. Also called after a failed make(). */
@@ -85,6 +88,12 @@ unsigned char *bench_queue_memory(const struct bench_side *side, unsigned i);
 
 /** Say why a measurement is -ENOTSUP or failed: kept until the next one, shown in the report. */
 void bench_why(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** In make(): say what this queue does less than is asked; it is no rival in this group. Shown in the report. */
+void bench_weaker(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** In make(): the same, when a queue holds fewer messages than were asked for, or many more, and that can matter. */
+void bench_holds(const struct bench_what *what, size_t messages);
 
 /* Groups ------------------------------------------------------------------------------------ */
 
@@ -140,6 +149,11 @@ void bench_join_adapters(struct bench_group *group, unsigned can,
 int bench_run_pair(const struct bench_what *what, const struct bench_member *member,
 		   struct bench_sample *out, const struct bench_pairing *pairing);
 
+/** Make a queue of the member's adapter, run a crowd's bodies, take the sample, unmake. */
+int bench_run_crowd(const struct bench_what *what, const struct bench_member *member,
+		    struct bench_sample *out,
+		    int (*sample)(const struct bench_side *side, struct bench_sample *out));
+
 /** Add the floor of round trips, peer_line.c, with each of its ways to wait. */
 void bench_join_line(struct bench_group *group,
 		     int (*run)(const struct bench_what *, const struct bench_member *,
@@ -178,7 +192,15 @@ void bench_measure(struct bench_group *group, void (*progress)(const char *name,
 
 /** 0, or the negated errno with which a member failed, and why. */
 int bench_error(const struct bench_group *group, size_t member, const char **why);
+/** What a member was in this group, once it has run: "weaker" who did another job, and what he did less (else ""). */
+const char *bench_base(const struct bench_group *group, size_t member, const char **less);
 const struct bench_sample *bench_round(const struct bench_group *group, size_t member, int round);
+
+/** Rounds that a member has: the first ones, fewer than planned of bytes and of who takes far too long. */
+int bench_rounds_n(const struct bench_group *group, size_t member);
+
+/** What each of them took in all, its start and its end included. */
+double bench_round_seconds(const struct bench_group *group, size_t member);
 
 /** Time that the hypervisor took from us while the group ran, in nanoseconds. */
 double bench_stolen(const struct bench_group *group);
@@ -198,6 +220,7 @@ void ask_sleep(void);
 void ask_events(void);
 void ask_publish(void);
 void ask_lifecycle(void);
+void ask_attach(void);
 void ask_recovery(void);
 void ask_memory(void);
 void ask_jitter(void);

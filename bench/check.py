@@ -6,7 +6,7 @@
     check.py FILE BASELINE_DIR --store    keep this run's ratios as BASELINE_DIR/CLASS.json
     check.py FILE BASELINE_DIR --add      the same, pooled with the ratios that are stored
 
-A class is a model of CPU and its number of cores. Guarded are the ratios of the verdict's rows, ours to the best rival of the day they were
+A class is a model of CPU, its number of cores, and how near to each other the two in use are. Guarded are the ratios of the verdict's rows, ours to the best rival of the day they were
 stored and ours to the floor, one for each round: never times, which another load or clock of the machine changes. All are turned so that
 more is better.
 
@@ -29,6 +29,7 @@ import verdict
 
 ALPHA = 0.01
 DROP = 0.10
+RUNS = 3  # from which on what is stored also tells how runs differ
 FOOT = ("Ratios (more is better), medians over the rounds. p: one-sided Mann-Whitney U test over the rounds' ratios, by Holm's method for {n} "
         "ratios. Regression: p < 1 % and the median fallen by more than 10 %.")
 
@@ -137,9 +138,12 @@ def check(file, folder, keep, add):
         classes = sorted(name[:-5] for name in os.listdir(folder) if name.endswith(".json")) if os.path.isdir(folder) else []
         print(f"No ratios are stored for this class of machine, {context.get('class', '?')}; there are: {', '.join(classes) or 'none'}. Nothing to compare.")
         return 0
-    with open(path, encoding="utf-8") as stored:
-        lines, missing = compare(json.load(stored)["rows"], groups)
+    with open(path, encoding="utf-8") as file:
+        stored = json.load(file)
+    lines, missing = compare(stored["rows"], groups)
     print_table(lines, missing)
+    if len(stored["runs"]) < RUNS:
+        print(f"Only {len(stored['runs'])} run(s) stored, {RUNS} wanted: how much runs differ is not known yet (./dev bench --store adds one).")
     bad = [line for line in lines if line["verdict"] == "REGRESSION"]
     print(f"{len(bad)} regression(s)." if bad else "No regression.")
     return 1 if bad else 0

@@ -3,7 +3,11 @@
  * The loops of a crowd: several senders, several receivers, on two cores. As loop.h in all else.
  *
  * A message says who sent it and which of his it is, in its first and in its last word. A receiver that is alone must see each sender's
- * messages without a gap, one of several must see them in order; what all have received must add up to what was sent.
+ * messages without a gap, one of several must see them in order; what all have received must add up to what was sent. Of a broadcast
+ * each receiver must see all without a gap, of a lossy one in order.
+ *
+ * The rate is what has been received when the time is over. What is left then is taken, and checked, by the first receiver alone: queues
+ * in which one waits for another who has lost his core would take seconds for it together.
  *
  * Whoever finds the queue full or empty tries again for a while and then yields the core, as there are more processes than cores: the
  * same for every queue.
@@ -23,16 +27,22 @@
 /* Who sent it: above his count. */
 #define CROWD_SENDER_SHIFT 48u
 
-/* Messages between two looks at the clock: few, as some queues move only with their crowd's every turn on the core. */
-#define CROWD_STRIDE 64u
+/*
+ * Messages between two looks at the clock: as many as take little time. Where one who holds the others up has lost his core, each message
+ * takes a turn of everybody; sixty-four of them would be seconds.
+ */
+#define CROWD_STRIDE_MAX 64u
+#define CROWD_STRIDE_NS 100000u
 
 LOOP_INLINE void
 crowd_wait(unsigned *tries)
 {
-	if (++*tries < CROWD_TRIES)
-		shmq_pause();
-	else
+	if (++*tries >= CROWD_TRIES) {
 		sched_yield();
+		return;
+	}
+	shmq_pause();
+	loop_pause();
 }
 
 LOOP_INLINE int
@@ -46,15 +56,32 @@ crowd_send(loop_send_fn *send, struct queue *queue, const uint64_t *message, siz
 	return err < 0 ? err : 0;
 }
 
-/** Send for side->what.seconds. */
+/** When a crowd's time is over, for all of it. */
+LOOP_INLINE uint64_t
+crowd_end(const struct bench_side *side)
+{
+	return side->shared->begin_ns + (uint64_t)(side->what.seconds * 1e9);
+}
+
+/* The next stride, after one that took so long. */
+LOOP_INLINE uint32_t
+crowd_stride(uint32_t stride, uint64_t took_ns)
+{
+	if (took_ns > CROWD_STRIDE_NS)
+		return 1;
+	return stride < CROWD_STRIDE_MAX ? stride * 2 : stride;
+}
+
+/** Send until the time is over. */
 LOOP_INLINE int
 crowd_produce(struct bench_side *side, loop_send_fn *send, struct queue *queue, size_t len)
 {
-	uint64_t end = bench_now_ns() + (uint64_t)(side->what.seconds * 1e9);
+	uint64_t begin = bench_now_ns(), now = begin, before, end = crowd_end(side);
 	uint64_t number = (uint64_t)side->me << CROWD_SENDER_SHIFT, first = number, sum = 0;
+	uint32_t stride = 1;
 
 	do {
-		for (uint32_t i = 0; i < CROWD_STRIDE; i++) {
+		for (uint32_t i = 0; i < stride; i++) {
 			int err;
 
 			loop_stamp(loop_out, ++number, len);
@@ -63,7 +90,12 @@ crowd_produce(struct bench_side *side, loop_send_fn *send, struct queue *queue, 
 			if (__builtin_expect(err, 0))
 				return err;
 		}
-	} while (bench_now_ns() < end);
+		before = now;
+		now = bench_now_ns();
+		stride = crowd_stride(stride, now - before);
+	} while (now < end);
+	if (side->what.broadcast)
+		side->shared->ns = now - begin;
 	shmq_add_relaxed_u64(&side->shared->sent, number - first);
 	shmq_add_relaxed_u64(&side->shared->sent_sum, sum);
 	/* A receiver that sees that all have finished finds what they have sent. */
@@ -113,7 +145,7 @@ crowd_finished(const struct bench_side *side)
 	return shmq_load_acquire_u32(&side->shared->finished) == side->what.producers;
 }
 
-/** Receive until all senders have finished and nothing is left. */
+/** Receive until all senders have finished and nothing is left: a receiver that is to have all. */
 LOOP_INLINE int
 crowd_consume_all(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len,
 		  struct crowd_seen *seen)
@@ -137,13 +169,73 @@ crowd_consume_all(struct bench_side *side, loop_recv_fn *recv, struct queue *que
 	}
 }
 
-/** The same, and tell what came. */
+/* One try: 0 or an error. */
+LOOP_INLINE int
+crowd_try(loop_recv_fn *recv, struct queue *queue, size_t len, struct crowd_seen *seen,
+	  unsigned *tries)
+{
+	int err = recv(queue, loop_in, len);
+
+	if (__builtin_expect(err >= 0, 1)) {
+		*tries = 0;
+		return crowd_check(seen, loop_in, len);
+	}
+	if (err != -EAGAIN)
+		return err;
+	crowd_wait(tries);
+	return 0;
+}
+
+/** Receive until the time is over. */
+LOOP_INLINE int
+crowd_consume_in_time(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len,
+		      struct crowd_seen *seen)
+{
+	uint64_t now = bench_now_ns(), before, end = crowd_end(side);
+	uint32_t stride = 1;
+	unsigned tries = 0;
+
+	do {
+		for (uint32_t i = 0; i < stride; i++) {
+			int err = crowd_try(recv, queue, len, seen, &tries);
+
+			if (__builtin_expect(err, 0))
+				return err;
+		}
+		before = now;
+		now = bench_now_ns();
+		stride = crowd_stride(stride, now - before);
+	} while (now < end);
+	shmq_add_relaxed_u64(&side->shared->in_time, seen->count);
+	return 0;
+}
+
+/* Help the senders to end, and leave what is left to another. */
+LOOP_INLINE int
+crowd_consume_to_end(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len,
+		     struct crowd_seen *seen)
+{
+	unsigned tries = 0;
+	int err = 0;
+
+	while (!err && !crowd_finished(side))
+		err = crowd_try(recv, queue, len, seen, &tries);
+	return err;
+}
+
+/** Receive what comes in time and what is left, and tell what came. */
 LOOP_INLINE int
 crowd_consume(struct bench_side *side, loop_recv_fn *recv, struct queue *queue, size_t len)
 {
-	struct crowd_seen seen = crowd_nothing_seen(side->what.consumers == 1);
-	int err = crowd_consume_all(side, recv, queue, len, &seen);
+	const struct bench_what *what = &side->what;
+	int all = what->broadcast ? !what->lossy : what->consumers == 1;
+	struct crowd_seen seen = crowd_nothing_seen(all);
+	int err = what->broadcast ? 0 : crowd_consume_in_time(side, recv, queue, len, &seen);
 
+	if (!err && (what->broadcast || side->me == what->producers))
+		err = crowd_consume_all(side, recv, queue, len, &seen);
+	else if (!err)
+		err = crowd_consume_to_end(side, recv, queue, len, &seen);
 	shmq_add_relaxed_u64(&side->shared->received, seen.count);
 	shmq_add_relaxed_u64(&side->shared->received_sum, seen.sum);
 	shmq_max_relaxed_u64(&side->shared->end_ns, bench_now_ns());

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "machine.h"
+
 #define MEMBERS_MAX 64
 #define SLEEPERS_CAPACITY_MAX 1024
 
@@ -16,6 +18,17 @@
 
 /* A measurement in which the kernel takes a core away more often than this, each second, is made again, once. */
 #define PREEMPTED_PER_S 200
+
+/* So is one of a crowd of which somebody else had this share of a core. */
+#define TAKEN_MAX 0.1
+
+/*
+ * A member whose rounds took longer than this, and than several times what was planned, has no more of them: some rivals take seconds for a
+ * round when one of them has lost his core in the middle of something. The rounds that it has count.
+ */
+#define PATIENCE_S 3.0
+#define PATIENCE_TIMES 4
+#define ROUNDS_MIN 3
 
 struct bench_group {
 	char name[64];
@@ -26,7 +39,10 @@ struct bench_group {
 	struct bench_member members[MEMBERS_MAX];
 	int errors[MEMBERS_MAX];
 	char whys[MEMBERS_MAX][128];
+	char less[MEMBERS_MAX][128];
 	struct bench_sample *rounds; /* members_n rows of plan.rounds; NULL: not measured yet */
+	int rounds_n[MEMBERS_MAX];   /* that were measured */
+	double took_s[MEMBERS_MAX];  /* all of them together */
 	double stolen;
 };
 
@@ -34,7 +50,7 @@ struct bench_plan bench_plan = {.rounds = 11, .seconds = 0.04, .level = BENCH_QU
 
 static struct bench_group **groups;
 static size_t groups_n;
-static char why_last[128];
+static char why_last[128], weaker_last[128];
 
 static void *
 never_null(void *memory)
@@ -269,6 +285,27 @@ bench_run_pair(const struct bench_what *what, const struct bench_member *member,
 	return err;
 }
 
+int
+bench_run_crowd(const struct bench_what *what, const struct bench_member *member,
+		struct bench_sample *out,
+		int (*sample)(const struct bench_side *side, struct bench_sample *out))
+{
+	const struct bench_adapter *adapter = member->adapter;
+	struct bench_side side;
+	int err;
+
+	if (!adapter->bodies)
+		return -ENOTSUP;
+	err = bench_make(&side, adapter, what, 1);
+	if (!err)
+		err = bench_crowd(&side, adapter->bodies[BENCH_CROWD_PRODUCE],
+				  adapter->bodies[BENCH_CROWD_CONSUME]);
+	if (!err)
+		err = sample(&side, out);
+	bench_unmake(&side, adapter);
+	return err;
+}
+
 /* Measuring --------------------------------------------------------------------------------- */
 
 void
@@ -279,6 +316,25 @@ bench_why(const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(why_last, sizeof(why_last), format, arguments);
 	va_end(arguments);
+}
+
+void
+bench_weaker(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(weaker_last, sizeof(weaker_last), format, arguments);
+	va_end(arguments);
+}
+
+/* A ring with a place that is never used does the same job, and who rounds up a little does not do more. */
+void
+bench_holds(const struct bench_what *what, size_t messages)
+{
+	if (!what->closed &&
+	    (messages + 1 < what->capacity || messages > what->capacity + what->capacity / 2))
+		bench_weaker("holds %zu messages, %zu are asked", messages, what->capacity);
 }
 
 /* What the hypervisor has kept from all cores so far, in ticks of the kernel's accounts. */
@@ -297,6 +353,16 @@ stolen_so_far(void)
 	return (double)fields[7] * 1e7;
 }
 
+/* Whoever sleeps in the kernel leaves its core to others. */
+static int
+disturbed(const struct bench_member *member, const struct bench_sample *sample, double seconds)
+{
+	int sleeps = member->adapter && member->adapter->can & BENCH_SLEEPS;
+
+	return sample->preempted > 2 + PREEMPTED_PER_S * seconds ||
+	       (!sleeps && sample->taken > TAKEN_MAX);
+}
+
 static int
 run_one(const struct bench_group *group, const struct bench_member *member,
 	struct bench_sample *out)
@@ -311,27 +377,45 @@ run_one(const struct bench_group *group, const struct bench_member *member,
 	if (!member->run)
 		return -ENOTSUP;
 	err = member->run(&what, member, out);
-	if (err || bench_plan.smoke || out->preempted <= 2 + PREEMPTED_PER_S * what.seconds)
+	if (err || bench_plan.smoke || !disturbed(member, out, what.seconds))
 		return err;
-	if (!member->run(&what, member, &again) && again.preempted < out->preempted)
+	if (!member->run(&what, member, &again) &&
+	    (again.preempted < out->preempted || again.taken < out->taken))
 		*out = again;
 	return 0;
+}
+
+/* Bytes do not change from round to round. */
+static int
+has_enough(const struct bench_group *group, size_t i)
+{
+	double planned = bench_plan.rounds * bench_plan.seconds * group->time_factor;
+
+	if (group->unit == BENCH_BYTES)
+		return group->rounds_n[i] > 0;
+	return group->rounds_n[i] >= ROUNDS_MIN &&
+	       group->took_s[i] > PATIENCE_S + PATIENCE_TIMES * planned;
 }
 
 static void
 run_member(struct bench_group *group, size_t i, int round)
 {
 	const struct bench_member *member = &group->members[i];
+	double begin = machine_seconds();
 
-	if (group->errors[i])
+	if (group->errors[i] || has_enough(group, i))
 		return;
 	bench_why("%s", member->run		  ? ""
 			: member->adapter->bodies ? "cannot carry this length or capacity"
 						  : member->adapter->note);
+	weaker_last[0] = 0;
 	group->errors[i] = run_one(group, member,
 				   &group->rounds[i * (size_t)bench_plan.rounds + (size_t)round]);
+	group->took_s[i] += machine_seconds() - begin;
+	group->rounds_n[i] = round + 1;
 	if (group->errors[i])
 		memcpy(group->whys[i], why_last, sizeof(why_last));
+	memcpy(group->less[i], weaker_last, sizeof(weaker_last));
 }
 
 void
@@ -360,10 +444,29 @@ bench_error(const struct bench_group *group, size_t member, const char **why)
 	return group->errors[member];
 }
 
+const char *
+bench_base(const struct bench_group *group, size_t member, const char **less)
+{
+	*less = group->less[member];
+	return **less ? "weaker" : group->members[member].base;
+}
+
 const struct bench_sample *
 bench_round(const struct bench_group *group, size_t member, int round)
 {
 	return &group->rounds[member * (size_t)bench_plan.rounds + (size_t)round];
+}
+
+int
+bench_rounds_n(const struct bench_group *group, size_t member)
+{
+	return group->rounds_n[member];
+}
+
+double
+bench_round_seconds(const struct bench_group *group, size_t member)
+{
+	return group->took_s[member] / group->rounds_n[member];
 }
 
 double

@@ -24,12 +24,16 @@ struct bench_what {
 	unsigned producers, consumers; /**< of a crowd */
 	int mixed; /**< a crowd: of each kind, every other one on the other core; 0: producers on the first core,
 				consumers on the second */
+	int closed; /**< closed loop: one message on its way, so how many the queue holds is nothing to it */
+	int broadcast;	    /**< of a crowd with one producer: each consumer gets every message */
+	int lossy;	    /**< but those that he was too slow for */
 	double load;	    /**< open loop: share of what the queue can carry */
 	double interval_ns; /**< open loop: from one message to the next; 0: none */
 	unsigned segments;  /**< others there are in the system */
-	int pauses;	    /**< of the loop, where a polled queue is full or empty */
-	int variant;	    /**< means something to the member that is run */
-	double seconds;	    /**< how long */
+	unsigned participants; /**< that are attached, or that there can be */
+	int pauses;	       /**< of the loop, where a polled queue is full or empty */
+	int variant;	       /**< means something to the member that is run */
+	double seconds;	       /**< how long */
 };
 
 /** One writer with 32 readers, and some. */
@@ -50,7 +54,8 @@ struct bench_sample {
 	double quantiles
 		[BENCH_QUANTILES]; /**< of a latency: bench_quantiles[]; the last is the greatest; else 0 */
 	double count;		   /**< how many were measured */
-	double preempted;	   /**< how often the kernel took a core away for something else */
+	double preempted;	   /**< how often the kernel took a core away for something else; */
+	double taken; /**< more processes than cores: the share of a core that others had */
 	unsigned figures_n;
 	struct bench_figure figures[BENCH_FIGURES_MAX];
 };
@@ -70,10 +75,12 @@ struct bench_shared {
 	uint32_t away[31];	 /**< nobody writes here while `finished` is looked at */
 	uint64_t sent, sent_sum; /**< crowd: messages, and what they add up to */
 	uint64_t received, received_sum;
+	uint64_t in_time;	   /**< crowd: what had been received when the time was over */
 	uint64_t begin_ns, end_ns; /**< when all were ready; when the last consumer ended */
-	uint64_t cpu_ns[BENCH_PARTIES_MAX]; /**< each child's CPU time from ready to its end */
-	uint64_t words[16];		    /**< a question's own */
-	struct bench_histogram latency;	    /**< filled by one process */
+	uint64_t cpu_ns[BENCH_PARTIES_MAX];  /**< each child's CPU time from when all were ready, */
+	uint64_t left_ns[BENCH_PARTIES_MAX]; /**< to its end: when that was */
+	uint64_t words[16];		     /**< a question's own */
+	struct bench_histogram latency;	     /**< filled by one process */
 	struct bench_histogram
 		other; /**< of something else, by one process: a send alone, a late wake-up */
 };
@@ -142,6 +149,12 @@ void bench_ready(struct bench_side *side);
 int bench_sample_latency(const struct bench_side *side, struct bench_sample *out);
 int bench_sample_rate(const struct bench_side *side, struct bench_sample *out);
 int bench_sample_crowd(const struct bench_side *side, struct bench_sample *out);
+
+/**
+ * How much the kernel took the cores away for something else. With two processes on a core it takes it from each now and then: what counts
+ * then is what all of them together did not have. They must not sleep.
+ */
+void bench_sample_disturbed(const struct bench_side *side, struct bench_sample *out);
 
 /** Add a figure to a sample. */
 void bench_figure(struct bench_sample *sample, const char *name, double value);

@@ -68,9 +68,95 @@ add_file(void (*add)(const char *, const char *), const char *name, const char *
 	add(name, text);
 }
 
-/* Machines whose ratios may be held against each other: vendor, family, model, number of cores. */
+/* One line of a file that a CPU has; 0: there is none. */
+static int
+cpu_line(int cpu, const char *file, char text[TEXT_MAX])
+{
+	char path[TEXT_MAX];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/%s", cpu, file);
+	first_line(path, "", text);
+	return text[0] != '\0';
+}
+
+/* Is `cpu` in a list like 0-3,8? */
+static int
+listed(const char *list, int cpu)
+{
+	int first, last, length;
+
+	while (sscanf(list, "%d%n", &first, &length) == 1) {
+		list += length;
+		last = first;
+		if (sscanf(list, "-%d%n", &last, &length) == 1)
+			list += length;
+		if (cpu >= first && cpu <= last)
+			return 1;
+		list += *list == ',';
+	}
+	return 0;
+}
+
+/* The level of the nearest cache that both have; 0: none. */
+static int
+shared_cache(const int cpus[2])
+{
+	int nearest = 0;
+
+	for (int i = 0; i < 10; i++) {
+		char file[64], text[TEXT_MAX];
+		int level;
+
+		snprintf(file, sizeof(file), "cache/index%d/shared_cpu_list", i);
+		if (!cpu_line(cpus[0], file, text) || !listed(text, cpus[1]))
+			continue;
+		snprintf(file, sizeof(file), "cache/index%d/level", i);
+		if (!cpu_line(cpus[0], file, text))
+			continue;
+		level = (int)strtol(text, NULL, 10);
+		if (!nearest || level < nearest)
+			nearest = level;
+	}
+	return nearest;
+}
+
+const char *
+machine_relation(const int cpus[2])
+{
+	static const char *const caches[] = {NULL, "smt", "l2", "l3", "l4"};
+	char text[TEXT_MAX], other[TEXT_MAX];
+	int level = shared_cache(cpus);
+
+	if (cpu_line(cpus[0], "topology/thread_siblings_list", text) && listed(text, cpus[1]))
+		return "smt";
+	if (level > 0 && level < (int)(sizeof(caches) / sizeof(*caches)))
+		return caches[level];
+	if (!cpu_line(cpus[0], "topology/physical_package_id", text) ||
+	    !cpu_line(cpus[1], "topology/physical_package_id", other))
+		return "unknown";
+	return strcmp(text, other) ? "packages" : "package";
+}
+
+/* The two cores in use. */
 static void
-add_cpu(void (*add)(const char *, const char *))
+add_pair(const int cpus[2], void (*add)(const char *, const char *))
+{
+	static const char governor[] = "cpufreq/scaling_governor";
+	char first[TEXT_MAX], second[TEXT_MAX], both[TEXT_MAX * 2 + 4];
+
+	add("pair", machine_relation(cpus));
+	if (!cpu_line(cpus[0], governor, first) || !cpu_line(cpus[1], governor, second)) {
+		add("governor", "not visible here");
+		return;
+	}
+	snprintf(both, sizeof(both), "%s%s%s", first, strcmp(first, second) ? ", " : "",
+		 strcmp(first, second) ? second : "");
+	add("governor", both);
+}
+
+/* Machines whose ratios may be held against each other: vendor, family, model, number of cores, how near the two in use are. */
+static void
+add_cpu(const int cpus[2], void (*add)(const char *, const char *))
 {
 	char model[TEXT_MAX] = "?", vendor[TEXT_MAX] = "cpu", family[TEXT_MAX] = "0";
 	char number[TEXT_MAX] = "0", class[TEXT_MAX * 4];
@@ -79,8 +165,8 @@ add_cpu(void (*add)(const char *, const char *))
 	value_of("/proc/cpuinfo", "vendor_id", vendor);
 	value_of("/proc/cpuinfo", "cpu family", family);
 	value_of("/proc/cpuinfo", "model", number);
-	snprintf(class, sizeof(class), "%s-%s-%s-%ldc", vendor, family, number,
-		 sysconf(_SC_NPROCESSORS_ONLN));
+	snprintf(class, sizeof(class), "%s-%s-%s-%ldc-%s", vendor, family, number,
+		 sysconf(_SC_NPROCESSORS_ONLN), machine_relation(cpus));
 	add("cpu", model);
 	add("class", class);
 }
@@ -134,18 +220,17 @@ add_steal(void (*add)(const char *, const char *))
 }
 
 void
-machine_describe(void (*add)(const char *name, const char *value))
+machine_describe(const int cpus[2], void (*add)(const char *name, const char *value))
 {
 	char text[TEXT_MAX] = "?";
 	struct utsname system;
 
-	add_cpu(add);
+	add_cpu(cpus, add);
+	add_pair(cpus, add);
 	if (!uname(&system)) {
 		snprintf(text, sizeof(text), "%s %s", system.sysname, system.release);
 		add("kernel", text);
 	}
-	add_file(add, "governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-		 "not visible here");
 	add_file(add, "smt", "/sys/devices/system/cpu/smt/control", "not visible here");
 	add_file(add, "transparent_huge_pages", "/sys/kernel/mm/transparent_hugepage/enabled",
 		 "none");

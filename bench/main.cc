@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ namespace
 int failures;
 const char *cpus;
 int fifo;
-size_t groups_begun;
+size_t groups_begun, groups_chosen;
 
 const char *const units[] = {"latency", "rate", "cost", "bytes"};
 
@@ -42,12 +43,12 @@ progress(const char *name, int round)
 		begun = now;
 	double parts = static_cast<double>(groups_begun - 1) +
 		       static_cast<double>(round) / bench_plan.rounds;
-	double all = static_cast<double>(bench_groups_n());
+	double all = static_cast<double>(groups_chosen);
 	double left = parts > 0 ? (now - begun) / parts * (all - parts) : 0;
 
 	if (terminal || !round)
 		std::fprintf(stderr, "%s[%zu/%zu] %s, round %d of %d, %.0f min gone%s",
-			     terminal ? "\r\033[K" : "", groups_begun, bench_groups_n(), name,
+			     terminal ? "\r\033[K" : "", groups_begun, groups_chosen, name,
 			     round + 1, bench_plan.rounds, (now - begun) / 60,
 			     terminal ? "" : "\n");
 	if (terminal && parts > 2)
@@ -60,12 +61,18 @@ add_rounds(benchmark::State &state, const bench_group *group, size_t member)
 {
 	bool latency = bench_group_unit(group) == BENCH_LATENCY;
 
-	for (int i = 0; i < bench_plan.rounds; i++) {
+	for (int i = 0; i < bench_rounds_n(group, member); i++) {
 		const bench_sample *sample = bench_round(group, member, i);
 
 		state.counters["r" + std::to_string(i)] = sample->ns;
 		if (latency)
 			state.counters["t" + std::to_string(i)] = sample->quantiles[BENCH_P999];
+	}
+	/* Fewer than the others had, as each took so long. */
+	if (bench_rounds_n(group, member) < bench_plan.rounds &&
+	    bench_group_unit(group) != BENCH_BYTES) {
+		state.counters["rounds"] = bench_rounds_n(group, member);
+		state.counters["round_s"] = bench_round_seconds(group, member);
 	}
 }
 
@@ -82,7 +89,7 @@ median_over_rounds(const bench_group *group, size_t member, Get get)
 {
 	std::vector<double> values;
 
-	for (int i = 0; i < bench_plan.rounds; i++)
+	for (int i = 0; i < bench_rounds_n(group, member); i++)
 		values.push_back(get(bench_round(group, member, i)));
 	return median(values);
 }
@@ -93,7 +100,7 @@ greatest_over_rounds(const bench_group *group, size_t member, Get get)
 {
 	double greatest = 0;
 
-	for (int i = 0; i < bench_plan.rounds; i++)
+	for (int i = 0; i < bench_rounds_n(group, member); i++)
 		greatest = std::max(greatest, get(bench_round(group, member, i)));
 	return greatest;
 }
@@ -108,15 +115,13 @@ is_fault(const std::string &name)
 void
 add_quantiles(benchmark::State &state, const bench_group *group, size_t member)
 {
-	double greatest = 0;
-
 	for (int q = 0; q < BENCH_QUANTILES - 1; q++)
 		state.counters[bench_quantile_names[q]] = median_over_rounds(
 			group, member, [q](const bench_sample *s) { return s->quantiles[q]; });
-	for (int i = 0; i < bench_plan.rounds; i++)
-		greatest = std::max(greatest,
-				    bench_round(group, member, i)->quantiles[BENCH_QUANTILES - 1]);
-	state.counters[bench_quantile_names[BENCH_QUANTILES - 1]] = greatest;
+	state.counters[bench_quantile_names[BENCH_QUANTILES - 1]] =
+		greatest_over_rounds(group, member, [](const bench_sample *s) {
+			return s->quantiles[BENCH_QUANTILES - 1];
+		});
 }
 
 void
@@ -137,6 +142,8 @@ add_figures(benchmark::State &state, const bench_group *group, size_t member)
 	state.counters["preempted"] = median_over_rounds(group, member, [](const bench_sample *s) {
 		return s->preempted;
 	});
+	state.counters["taken"] =
+		median_over_rounds(group, member, [](const bench_sample *s) { return s->taken; });
 	state.counters["stolen_ms"] = bench_stolen(group) / 1e6;
 }
 
@@ -156,6 +163,7 @@ add_place(benchmark::State &state, const bench_what *what)
 		{"mixed", static_cast<double>(what->mixed)},
 		{"load", what->load},
 		{"segments", static_cast<double>(what->segments)},
+		{"participants", static_cast<double>(what->participants)},
 	};
 
 	for (const auto &place : places) {
@@ -175,6 +183,16 @@ fail(benchmark::State &state, const bench_member *member, int err, const char *w
 	state.SkipWithError(text.c_str());
 }
 
+/* What it is, what is measured, and what it does less than is asked. */
+std::string
+label(const bench_group *group, size_t i)
+{
+	const char *less, *base = bench_base(group, i, &less);
+	std::string text = std::string(base ? base : "shmq") + " " + units[bench_group_unit(group)];
+
+	return *less ? text + " " + less : text;
+}
+
 void
 row(benchmark::State &state, bench_group *group, size_t i)
 {
@@ -182,13 +200,13 @@ row(benchmark::State &state, bench_group *group, size_t i)
 	const char *why;
 
 	bench_measure(group, progress);
-	state.SetLabel(std::string(member->base ? member->base : "shmq") + " " +
-		       units[bench_group_unit(group)]);
+	state.SetLabel(label(group, i));
 	if (int err = bench_error(group, i, &why))
 		return fail(state, member, err, why);
 	int round = 0;
 	for (auto _ : state)
-		state.SetIterationTime(bench_round(group, i, round++)->ns / 1e9);
+		state.SetIterationTime(
+			bench_round(group, i, round++ % bench_rounds_n(group, i))->ns / 1e9);
 	add_rounds(state, group, i);
 	if (bench_group_unit(group) == BENCH_LATENCY)
 		add_quantiles(state, group, i);
@@ -196,21 +214,47 @@ row(benchmark::State &state, bench_group *group, size_t i)
 	add_place(state, bench_group_what(group));
 }
 
+/* Does Google Benchmark's filter choose this row? A filter that is wrong is its to complain of. */
+bool
+chosen(const std::string &name)
+{
+	std::string filter = benchmark::GetBenchmarkFilter();
+	bool wanted = filter.empty() || filter[0] != '-';
+
+	if (filter.empty() || filter == "all")
+		return true;
+	try {
+		std::regex part(filter.substr(!wanted), std::regex::extended);
+
+		return std::regex_search(name, part) == wanted;
+	} catch (const std::regex_error &) {
+		return true;
+	}
+}
+
+void
+register_group(bench_group *group)
+{
+	bool any = false;
+
+	for (size_t m = 0; m < bench_members_n(group); m++) {
+		std::string name = std::string(bench_group_name(group)) + "/" +
+				   bench_member_at(group, m)->name;
+
+		benchmark::RegisterBenchmark(name.c_str(), row, group, m)
+			->UseManualTime()
+			->Iterations(bench_plan.rounds);
+		any |= chosen(name + "/iterations:" + std::to_string(bench_plan.rounds) +
+			      "/manual_time");
+	}
+	groups_chosen += any;
+}
+
 void
 register_rows()
 {
-	for (size_t g = 0; g < bench_groups_n(); g++) {
-		bench_group *group = bench_group_at(g);
-
-		for (size_t m = 0; m < bench_members_n(group); m++) {
-			std::string name = std::string(bench_group_name(group)) + "/" +
-					   bench_member_at(group, m)->name;
-
-			benchmark::RegisterBenchmark(name.c_str(), row, group, m)
-				->UseManualTime()
-				->Iterations(bench_plan.rounds);
-		}
-	}
+	for (size_t g = 0; g < bench_groups_n(); g++)
+		register_group(bench_group_at(g));
 }
 
 void
@@ -253,11 +297,11 @@ private:
 			return;
 		}
 		std::vector<double> rounds;
-		for (int i = 0; i < bench_plan.rounds; i++)
+		for (int i = 0; run.counters.count("r" + std::to_string(i)); i++)
 			rounds.push_back(run.counters.at("r" + std::to_string(i)));
 		std::sort(rounds.begin(), rounds.end());
-		bool rate = run.report_label.find(" rate") != std::string::npos;
-		bool bytes = run.report_label.find(" bytes") != std::string::npos;
+		std::string unit = run.report_label.substr(run.report_label.find(' ') + 1);
+		bool rate = !unit.compare(0, 4, "rate"), bytes = !unit.compare(0, 5, "bytes");
 		double low = rounds.front(), middle = rounds[rounds.size() / 2],
 		       high = rounds.back();
 		if (rate)
@@ -338,6 +382,19 @@ add_context(const char *name, const char *value)
 	benchmark::AddCustomContext(name, value);
 }
 
+/* Two threads of one core measure the core, not the way from one to another. */
+void
+warn_of_siblings()
+{
+	const int *pinned = bench_cpus();
+
+	if (!std::strcmp(machine_relation(pinned), "smt"))
+		std::fprintf(
+			stderr,
+			"shmq_bench: warning: CPUs %d and %d are two threads of one core; --cpus=A,B names others\n",
+			pinned[0], pinned[1]);
+}
+
 /* What a reader of the figures must know of the run and of the machine. */
 void
 describe()
@@ -354,7 +411,7 @@ describe()
 	add_context("rounds", std::to_string(bench_plan.rounds).c_str());
 	add_context("seconds_per_round", std::to_string(bench_plan.seconds).c_str());
 	add_context("ticks_per_ns", std::to_string(bench_ticks_per_ns()).c_str());
-	machine_describe(add_context);
+	machine_describe(pinned, add_context);
 	for (size_t i = 0; i < bench_adapters_n; i++)
 		add_context((std::string("adapter_") + bench_adapters[i]->name).c_str(),
 			    bench_adapters[i]->note);
@@ -380,6 +437,7 @@ main(int argc, char **argv)
 	ask_all();
 	register_rows();
 	describe();
+	warn_of_siblings();
 	Lines lines;
 	benchmark::RunSpecifiedBenchmarks(&lines);
 	return failures ? 1 : 0;

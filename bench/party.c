@@ -100,6 +100,7 @@ count_usage(struct bench_side *side)
 
 	getrusage(RUSAGE_SELF, &usage);
 	side->shared->cpu_ns[side->me] = cpu_ns() - side->shared->cpu_ns[side->me];
+	side->shared->left_ns[side->me] = bench_now_ns();
 	/* The order does not matter: the parent looks when all have ended. */
 	shmq_add_relaxed_u64(&side->shared->preempted,
 			     (uint64_t)(usage.ru_nivcsw - at_start.ru_nivcsw));
@@ -154,15 +155,15 @@ bench_ready(struct bench_side *side)
 	madvise(shared, sizeof(*shared), MADV_POPULATE_WRITE);
 	if (side->memory)
 		madvise(side->memory, side->memory_bytes, MADV_POPULATE_WRITE);
-	shared->cpu_ns[side->me] = cpu_ns();
 	getrusage(RUSAGE_SELF, &at_start);
+	shmq_max_relaxed_u64(&shared->begin_ns, bench_now_ns());
 	/* A barrier of all: what each did before it, the others see after it. */
-	if (shmq_add_release_u32(&shared->ready, 1) + 1 == shared->parties)
-		shared->begin_ns = bench_now_ns();
+	shmq_add_release_u32(&shared->ready, 1);
 	while (shmq_load_acquire_u32(&shared->ready) < shared->parties) {
 		/* Two on a core: the other must come, too. */
 		if (shared->parties > 2)
 			sched_yield();
 		shmq_pause();
 	}
+	shared->cpu_ns[side->me] = cpu_ns();
 }

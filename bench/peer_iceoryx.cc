@@ -1,76 +1,34 @@
 // SPDX-License-Identifier: MIT
-// iceoryx 2: publish and subscribe without a copy, through chunks of shared memory that its
-// daemon RouDi hands out. The publisher borrows a chunk and copies the message into it, the
-// subscriber takes it, reads its first and last word there and gives it back, as in
-// peer_zero_copy.c; both are polled. It loses nothing (BLOCK_PRODUCER), and holds what is
-// asked, at most 256 messages, 32 of the longest. Publisher and subscriber know each other
-// before anything is timed.
-#include <cerrno>
-#include <cstring>
-#include <ctime>
-
-#include <iceoryx_hoofs/log/logmanager.hpp>
-#include <iceoryx_posh/popo/untyped_publisher.hpp>
-#include <iceoryx_posh/popo/untyped_subscriber.hpp>
-#include <iceoryx_posh/runtime/posh_runtime.hpp>
-
+// iceoryx 2: the publisher borrows a chunk and copies the message into it, the subscriber takes
+// it, reads its first and last word there and gives it back, as in peer_zero_copy.c; both are
+// polled. It loses nothing (BLOCK_PRODUCER), or, where the sender is not to wait, the oldest
+// (DISCARD_OLDEST_DATA). It holds what is asked, at most 256 messages, 32 of the longest.
 #include "bodies.hh"
-#include "roudi.h"
+#include "iceoryx.hh"
 
 namespace
 {
 
-using publisher = iox::popo::UntypedPublisher;
-using subscriber = iox::popo::UntypedSubscriber;
-
-// The ends this process has.
-publisher *out;
-subscriber *in;
-unsigned ends;
-
-template <size_t N>
-iox::capro::IdString_t
-text(const char (&characters)[N])
-{
-	return iox::capro::IdString_t(iox::cxx::TruncateToCapacity, characters);
-}
-
-iox::capro::ServiceDescription
-service(const bench_side *side, unsigned i)
-{
-	return {"shmq-bench", text(side->name), i ? "1" : "0"};
-}
-
 void
-open_out(const iox::capro::ServiceDescription &name)
+open_out(const bench_side *side, unsigned i)
 {
 	iox::popo::PublisherOptions options;
 
-	options.subscriberTooSlowPolicy = iox::popo::ConsumerTooSlowPolicy::WAIT_FOR_CONSUMER;
-	out = new publisher(name, options);
+	if (!side->what.lossy)
+		options.subscriberTooSlowPolicy =
+			iox::popo::ConsumerTooSlowPolicy::WAIT_FOR_CONSUMER;
+	iceoryx::open_out(side, i, options);
 }
 
 void
-open_in(const iox::capro::ServiceDescription &name, const bench_what &what)
+open_in(const bench_side *side, unsigned i)
 {
 	iox::popo::SubscriberOptions options;
-	uint64_t most = what.len > 131072 ? 32 : 256;
 
-	options.queueCapacity = what.capacity < most ? what.capacity : most;
-	options.queueFullPolicy = iox::popo::QueueFullPolicy::BLOCK_PRODUCER;
-	in = new subscriber(name, options);
-}
-
-// The daemon brings them together, which takes it a while.
-void
-wait_until_connected()
-{
-	const timespec nap = {0, 500000};
-
-	while (out && !out->hasSubscribers())
-		nanosleep(&nap, nullptr);
-	while (in && in->getSubscriptionState() != iox::SubscribeState::SUBSCRIBED)
-		nanosleep(&nap, nullptr);
+	options.queueCapacity = iceoryx::holds(&side->what);
+	if (!side->what.lossy)
+		options.queueFullPolicy = iox::popo::QueueFullPolicy::BLOCK_PRODUCER;
+	iceoryx::open_in(side, i, options);
 }
 
 template <size_t Len, size_t> struct peer {
@@ -82,43 +40,34 @@ template <size_t Len, size_t> struct peer {
 
 	static int open(bench_side *side, unsigned i, bench_end end, queue *)
 	{
-		iox::log::LogManager::GetLogManager().SetDefaultLogLevel(
-			iox::log::LogLevel::kError, iox::log::LogLevelOutput::kHideLogLevel);
-		// The same two names each time: the daemon forgets the dead one of that name.
-		iox::runtime::PoshRuntime::initRuntime(side->me ? "shmq-bench-1" : "shmq-bench-0");
+		static unsigned ends;
+
+		if (!ends)
+			iceoryx::join(side);
 		if (end == BENCH_SENDS)
-			open_out(service(side, i));
+			open_out(side, i);
 		else
-			open_in(service(side, i), side->what);
+			open_in(side, i);
 		if (++ends == side->queues)
-			wait_until_connected();
+			iceoryx::wait_until_connected();
 		return 0;
 	}
 
 	static int send(queue *, const uint64_t *message, size_t)
 	{
-		auto chunk = out->loan(Len, alignof(uint64_t));
-
-		if (chunk.has_error())
-			return -ENOMEM;
-		std::memcpy(chunk.value(), message, Len);
-		out->publish(chunk.value());
-		return 0;
+		return iceoryx::send(message, Len);
 	}
 
 	static int recv(queue *, uint64_t *message, size_t)
 	{
-		auto chunk = in->take();
+		const uint64_t *words;
+		int err = iceoryx::take(&words);
 
-		if (chunk.has_error())
-			return chunk.get_error() ==
-					       iox::popo::ChunkReceiveResult::NO_CHUNK_AVAILABLE
-				       ? -EAGAIN
-				       : -EIO;
-		const auto *words = static_cast<const uint64_t *>(chunk.value());
+		if (err)
+			return err;
 		message[0] = words[0];
 		message[Len / 8 - 1] = words[Len / 8 - 1];
-		in->release(words);
+		iceoryx::in->release(words);
 		return 0;
 	}
 };
@@ -133,8 +82,9 @@ fits(const bench_what *what)
 }
 
 int
-make(bench_side *, unsigned)
+make(bench_side *side, unsigned)
 {
+	bench_holds(&side->what, iceoryx::holds(&side->what));
 	return roudi_start();
 }
 
@@ -143,8 +93,9 @@ make(bench_side *, unsigned)
 extern "C" const bench_adapter bench_adapter_iceoryx = {
 	"iceoryx",
 	"rival",
-	"iceoryx 2, lossless, polled, without a copy; at most 256 messages; with its daemon",
-	BENCH_PAIR,
+	"iceoryx 2, lossless (broadcast also lossy), polled, without a copy; at most 256 messages; "
+	"with its daemon",
+	BENCH_PAIR | BENCH_BROADCAST | BENCH_LOSSY,
 	fits,
 	nullptr,
 	make,

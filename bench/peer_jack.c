@@ -66,6 +66,7 @@ make(struct bench_side *side, unsigned queues)
 {
 	size_t size = ring_bytes(&side->what);
 
+	bench_weaker("a stream of bytes: what a message is, both ends must know");
 	for (unsigned i = 0; i < queues; i++) {
 		unsigned char *memory = bench_queue_memory(side, i);
 

@@ -1,78 +1,13 @@
 // SPDX-License-Identifier: MIT
-// moodycamel::ConcurrentQueue is made for threads: it links its blocks by pointer. It works
-// between processes here because memory is at the same address in each; the parent makes the
-// queue, all blocks and a token for each producer there (a token is linked with the queue, so
-// it is in that memory, too; without one it tells threads apart by the address of a
-// thread_local variable, which means nothing between processes), and nothing is allocated later
-// (try_enqueue()). A consumer's token is its own.
-//
-// `capacity` is of each producer. Order is that of each producer, as in an MPSC queue: it is no
-// rival of one with a total order.
-#include <new>
-
-#include <concurrentqueue/concurrentqueue.h>
-
-#include "arena.hh"
-#include "bodies.hh"
+// moodycamel::ConcurrentQueue, a message with each call. Order is that of each producer, as in an
+// MPSC queue: among several consumers it is no rival of one with a total order.
+#include "moodycamel.hh"
 
 namespace
 {
 
-// How many producers the queue that is being made shall have.
-unsigned producers;
-
-template <size_t Capacity> struct traits : moodycamel::ConcurrentQueueDefaultTraits {
-	// Else one producer can take all the memory, for good.
-	static const size_t MAX_SUBQUEUE_SIZE = Capacity;
-	// No producers without a token.
-	static const size_t INITIAL_IMPLICIT_PRODUCER_HASH_SIZE = 0;
-
-	static void *malloc(size_t bytes)
-	{
-		return bench::arena::take(bytes);
-	}
-
-	static void free(void *)
-	{
-	}
-};
-
-template <size_t Len, size_t Capacity> struct peer {
-	using type = moodycamel::ConcurrentQueue<bench_message<Len>, traits<Capacity>>;
-
-	// What is in shared memory but blocks.
-	struct memory {
-		type queue;
-		alignas(64) moodycamel::ProducerToken tokens[1]; // one for each producer
-
-		static size_t bytes(unsigned n)
-		{
-			return sizeof(memory) + n * sizeof(moodycamel::ProducerToken);
-		}
-	};
-
-	static constexpr size_t bytes = sizeof(memory);
-
-	static void construct(void *at)
-	{
-		auto *made = static_cast<memory *>(at);
-
-		new (&made->queue) type(Capacity, producers, 0);
-		for (unsigned i = 0; i < producers; i++)
-			new (&made->tokens[i]) moodycamel::ProducerToken(made->queue);
-	}
-
-	static int open(bench_side *side, unsigned i, bench_end end, queue *queue)
-	{
-		auto *made = reinterpret_cast<memory *>(bench_queue_memory(side, i));
-
-		queue->object = &made->queue;
-		if (end == BENCH_RECEIVES)
-			queue->token = new moodycamel::ConsumerToken(made->queue);
-		else
-			queue->token = &made->tokens[side->what.producers ? side->me : 0];
-		return 0;
-	}
+template <size_t Len, size_t Capacity> struct peer : bench::moody::base<Len, Capacity> {
+	using type = typename bench::moody::base<Len, Capacity>::type;
 
 	static inline int send(queue *queue, const uint64_t *message, size_t)
 	{
@@ -91,40 +26,33 @@ template <size_t Len, size_t Capacity> struct peer {
 	}
 };
 
-using made = bench::bodies_of<bench::fixed_capacity<peer>>;
+// For two processes, and for crowds what one of 2, 4 or 8 producers has.
+template <template <size_t, size_t> class Peer>
+constexpr bench::choice choices[] = {
+	bench::choice_of<Peer, 8, 64>,	     bench::choice_of<Peer, 8, 1024>,
+	bench::choice_of<Peer, 8, 65536>,    bench::choice_of<Peer, 56, 64>,
+	bench::choice_of<Peer, 56, 1024>,    bench::choice_of<Peer, 56, 65536>,
+	bench::choice_of<Peer, 256, 64>,     bench::choice_of<Peer, 256, 1024>,
+	bench::choice_of<Peer, 256, 65536>,  bench::choice_of<Peer, 1024, 64>,
+	bench::choice_of<Peer, 1024, 1024>,  bench::choice_of<Peer, 1024, 65536>,
+	bench::choice_of<Peer, 4096, 64>,    bench::choice_of<Peer, 4096, 1024>,
+	bench::choice_of<Peer, 4096, 65536>, bench::choice_of<Peer, 65536, 64>,
+	bench::choice_of<Peer, 65536, 1024>, bench::choice_of<Peer, 1048576, 64>,
+	bench::choice_of<Peer, 8, 512>,	     bench::choice_of<Peer, 8, 256>,
+	bench::choice_of<Peer, 8, 128>,	     bench::choice_of<Peer, 8, 32768>,
+	bench::choice_of<Peer, 8, 16384>,    bench::choice_of<Peer, 56, 512>,
+	bench::choice_of<Peer, 56, 256>,     bench::choice_of<Peer, 56, 32768>,
+	bench::choice_of<Peer, 56, 16384>,
+};
 
-constexpr size_t blocks_at = 16384;
-
-unsigned
-producers_of(const bench_what *what)
-{
-	return what->producers ? what->producers : 1;
-}
-
-// Its pool: the capacity of every producer and of one more, two blocks for each, and what links
-// them.
-size_t
-bytes(const bench_what *what)
-{
-	size_t n = producers_of(what), messages = (n + 1) * what->capacity + (2 * n + 2) * 32;
-
-	return blocks_at + ((n + 1) << 16) + messages * (what->len + 16);
-}
+using made = bench::moody::made<choices<peer>>;
 
 int
 make(bench_side *side, unsigned queues)
 {
-	size_t each = side->memory_bytes / queues;
-
-	producers = producers_of(&side->what);
-	for (unsigned i = 0; i < queues; i++) {
-		unsigned char *memory = bench_queue_memory(side, i);
-
-		bench::arena::next = memory + blocks_at;
-		bench::arena::end = memory + each;
-		bench::find(bench::fixed_capacity<peer>, &side->what)->construct(memory);
-	}
-	return 0;
+	if (side->what.producers > 1 && side->what.consumers > 1)
+		bench_weaker("keeps the order of each producer only");
+	return made::make(side, queues);
 }
 
 } // namespace
@@ -136,8 +64,8 @@ extern "C" const bench_adapter bench_adapter_moodycamel = {
 	"processes only with memory at one address; lost with a killed process",
 	BENCH_PAIR | BENCH_MANY_SEND | BENCH_MANY,
 	made::fits,
-	bytes,
+	bench::moody::bytes,
 	make,
 	nullptr,
-	made::bodies,
+	bench::bodies_of<choices<peer>>::bodies,
 };

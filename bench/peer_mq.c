@@ -68,6 +68,7 @@ make_some(struct bench_side *side, unsigned i, int flags)
 {
 	const struct bench_what *what = &side->what;
 	size_t most = limit_of("/proc/sys/fs/mqueue/msg_max");
+	struct mq_attr attr;
 	char name[64];
 	int fd;
 
@@ -76,7 +77,11 @@ make_some(struct bench_side *side, unsigned i, int flags)
 	if ((fd == -EINVAL || fd == -EMFILE) && most && most < what->capacity)
 		fd = make_one(name, most, what->len, flags);
 	side->fds[i] = fd < 0 ? -1 : fd;
-	return fd < 0 ? fd : 0;
+	if (fd < 0)
+		return fd;
+	if (!mq_getattr(fd, &attr))
+		bench_holds(what, (size_t)attr.mq_maxmsg);
+	return 0;
 }
 
 static int

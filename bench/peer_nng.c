@@ -4,13 +4,13 @@
  * its own, on the same core. Its buffers, at both ends, hold what is asked, at most 8192
  * messages. It can only sleep sensibly: one that polls takes the core from its threads.
  */
-#include <errno.h>
 #include <stdio.h>
 
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
 
 #include "bench.h"
+#include "nng_error.h"
 #include "parting.h"
 
 #define BUFFER_MAX 8192
@@ -22,15 +22,6 @@ static int is_open;
 struct queue {
 	uint32_t *parted;
 };
-
-/* Its errors are its own, but for those that are the system's. */
-static int
-error_of(int err)
-{
-	if (!err)
-		return 0;
-	return err == NNG_ENOMEM ? -ENOMEM : err == NNG_EAGAIN ? -EAGAIN : -EIO;
-}
 
 static int
 open_socket(const struct bench_side *side)
@@ -48,7 +39,7 @@ open_socket(const struct bench_side *side)
 	if (!err)
 		err = nng_socket_set_ms(socket_of_all, NNG_OPT_RECONNMINT, 1);
 	if (err)
-		return error_of(err);
+		return nng_error(err);
 	/* In the abstract name space: nothing to take away. */
 	snprintf(url, sizeof(url), "abstract://%s", side->name);
 	if (side->me)
@@ -56,7 +47,7 @@ open_socket(const struct bench_side *side)
 	else
 		err = nng_listen(socket_of_all, url, NULL, 0);
 	is_open = 1;
-	return error_of(err);
+	return nng_error(err);
 }
 
 static int
@@ -74,7 +65,7 @@ queue_send(struct queue *queue, const uint64_t *message, size_t len)
 	int err = nng_send(socket_of_all, (void *)(uintptr_t)message, len, 0);
 
 	if (err)
-		return error_of(err);
+		return nng_error(err);
 	if (parting_is_last(message))
 		parting_wait(queue->parted);
 	return 0;
@@ -86,7 +77,7 @@ queue_recv(struct queue *queue, uint64_t *message, size_t len)
 	int err = nng_recv(socket_of_all, message, &len, 0);
 
 	if (err)
-		return error_of(err);
+		return nng_error(err);
 	if (parting_is_last(message))
 		parting_tell(queue->parted);
 	return 0;
@@ -107,6 +98,14 @@ fits(const struct bench_what *what)
 	return what->capacity <= BUFFER_MAX;
 }
 
+static int
+make(struct bench_side *side, unsigned queues)
+{
+	(void)queues;
+	bench_holds(&side->what, 2 * side->what.capacity);
+	return 0;
+}
+
 const struct bench_adapter bench_adapter_nng = {
 	.name = "nng",
 	.base = "rival",
@@ -114,5 +113,6 @@ const struct bench_adapter bench_adapter_nng = {
 	.can = BENCH_PAIR | BENCH_SLEEPS,
 	.fits = fits,
 	.bytes = bytes,
+	.make = make,
 	.bodies = bodies,
 };

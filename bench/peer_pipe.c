@@ -70,6 +70,16 @@ make_one(void)
 	return fd;
 }
 
+/* This user may not have one that is large enough. */
+static void
+tell_room(const struct bench_what *what, int fd)
+{
+	int bytes = fcntl(fd, F_GETPIPE_SZ);
+
+	if (bytes > 0 && (size_t)bytes < pipe_bytes(what))
+		bench_holds(what, (size_t)bytes / what->len);
+}
+
 static int
 make(struct bench_side *side, unsigned queues)
 {
@@ -80,6 +90,7 @@ make(struct bench_side *side, unsigned queues)
 			return fd;
 		side->fds[i] = fd;
 		widen(fd, pipe_bytes(&side->what));
+		tell_room(&side->what, fd);
 		if (descriptor_crowded(&side->what) && descriptor_poll(fd))
 			return -EIO;
 	}

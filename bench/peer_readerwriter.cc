@@ -45,6 +45,7 @@ namespace
 // Its default.
 constexpr size_t block = 512;
 
+// One less than asked: it rounds up to a power of two of places, of which it leaves one free.
 size_t capacity;
 
 // Of the memory, for the queue itself.
@@ -99,7 +100,7 @@ make(bench_side *side, unsigned queues)
 {
 	size_t each = side->memory_bytes / queues;
 
-	capacity = side->what.capacity;
+	capacity = side->what.capacity - 1;
 	for (unsigned i = 0; i < queues; i++) {
 		unsigned char *memory = bench_queue_memory(side, i);
 

@@ -2,12 +2,10 @@
 /* DPDK's rte_ring, one producer and one consumer; what is longer than a line in place. */
 #include "rte_queue.h"
 
-#define LINE 64
-
 static inline int
 queue_send(struct queue *queue, const uint64_t *message, size_t len)
 {
-	if (len > LINE)
+	if (len > RTE_LINE)
 		return rte_send_in_place(queue, message, len);
 	return rte_done(
 		rte_ring_sp_enqueue_bulk_elem(queue->ring, message, (unsigned)len, 1, NULL));
@@ -16,7 +14,7 @@ queue_send(struct queue *queue, const uint64_t *message, size_t len)
 static inline int
 queue_recv(struct queue *queue, uint64_t *message, size_t len)
 {
-	if (len > LINE)
+	if (len > RTE_LINE)
 		return rte_recv_in_place(queue, message, len);
 	return rte_done(
 		rte_ring_sc_dequeue_bulk_elem(queue->ring, message, (unsigned)len, 1, NULL));

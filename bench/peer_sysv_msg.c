@@ -87,6 +87,8 @@ make(struct bench_side *side, unsigned queues)
 			return -errno;
 		ds.msg_qbytes = side->what.capacity * side->what.len;
 		msgctl(place->id, IPC_SET, &ds);
+		if (!msgctl(place->id, IPC_STAT, &ds))
+			bench_holds(&side->what, ds.msg_qbytes / side->what.len);
 	}
 	return 0;
 }

@@ -89,11 +89,20 @@ bytes(const struct bench_what *what)
 	return sizeof(uint32_t);
 }
 
+static int
+make(struct bench_side *side, unsigned queues)
+{
+	(void)queues;
+	bench_holds(&side->what, 2 * side->what.capacity);
+	return 0;
+}
+
 const struct bench_adapter bench_adapter_zmq = {
 	.name = "zmq",
 	.base = "rival",
 	.note = "ZeroMQ, a PAIR over ipc://; sleeps, and so does its I/O thread",
 	.can = BENCH_PAIR | BENCH_SLEEPS,
 	.bytes = bytes,
+	.make = make,
 	.bodies = bodies,
 };

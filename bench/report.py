@@ -38,7 +38,8 @@ SECTIONS = (
     ("sleep", "Sleep and wake", ("sleep", "wake"), "Both sides sleep in the kernel until their message comes; and what waiting costs in CPU time."),
     ("events", "Event loops", ("events",), "A queue's descriptor in epoll, beside a bare eventfd."),
     ("publish", "Send when nobody sleeps", ("publish", "take"), "One process, one core: what a send costs when nobody sleeps, and a receive when all is there."),
-    ("lifecycle", "Life cycle", ("lifecycle",), "Create, attach, detach, stat and remove, among other segments in the system, beside the bare kernel calls."),
+    ("lifecycle", "Life cycle", ("lifecycle", "attach"), "Create, attach, detach, stat and remove, among other segments in the system, beside the bare kernel calls; "
+     "and attach over the capacity of a queue and over how many are attached already."),
     ("recovery", "Recovery after SIGKILL", ("recovery",), "From the kill to the first success of who was held up."),
     ("memory", "Memory", ("memory",), "Bytes of a whole queue, beside the payload alone."),
     ("jitter", "Jitter at 1 kHz", ("jitter",), "A SCHED_FIFO loop that sends and takes once a period; timed is the queue's part alone. Faults are page faults "
@@ -156,7 +157,8 @@ def throughput_lines(groups, capacity):
                        "the cores.", series, "message length, bytes", charts.per_second)
 
 
-WORDS = {"len": "message length", "consumers": "consumers", "segments": "other segments", "batch": "messages in a call"}
+WORDS = {"len": "message length", "consumers": "consumers", "segments": "other segments", "batch": "messages in a call",
+         "participants": "participants"}
 
 
 def scaling_charts(fits, questions):
@@ -212,7 +214,10 @@ def verdict_cells(row):
     rival, floor = row["rival"], row["floor"]
 
     def member(one):
-        return f"{escape(one.member)}<small>{verdict.figure_text(row, one)}</small>" if one else ""
+        cut = f"<small>{escape(one.cut_short)}</small>" if one and one.cut_short else ""
+        return f"{escape(one.member)}<small>{verdict.figure_text(row, one)}</small>{cut}" if one else ""
+
+    weaker = f"<small>not judged: {escape(verdict.weaker_text(row))}</small>" if row["weaker"] else ""
 
     def ratio(value, unit):
         if not value:
@@ -226,7 +231,8 @@ def verdict_cells(row):
     sign = "\u2265" if share else "\u2264"
     limit = f"<small>wanted {sign} {wanted:g}</small>" if wanted and beside else ""
     return (escape(row["place"]), tag(kind, mark), ratio(row["speed"], "\u2009\u00d7"),
-            ratio(beside.inverse() if share else beside, "\u2009\u00d7 rate" if share else "\u2009\u00d7") + limit, member(row["ours"]), member(rival), member(floor))
+            ratio(beside.inverse() if share else beside, "\u2009\u00d7 rate" if share else "\u2009\u00d7") + limit, member(row["ours"]), member(rival) + weaker,
+            member(floor))
 
 
 def verdict_lines(made, cells_max):
@@ -270,9 +276,9 @@ def figures_table(groups):
                 continue
             q = row.quantiles
             tail = [value_text(q[n], "latency") if latency and n in q else "" for n in ("p99", "p999", "p9999", "max")]
-            others = ", ".join(f"{name} {digits(value)}" for name, value in row.figures.items())
+            others = ", ".join([row.cut_short] * bool(row.cut_short) + [f"{name} {digits(value)}" for name, value in row.figures.items()])
             spread = f"{value_text(min(row.rounds), row.unit)} \u2013 {value_text(max(row.rounds), row.unit)}"
-            lines.append((escape(group.name), escape(row.member), escape(row.kind), value_text(row.ns, row.unit), spread, *tail, escape(others)))
+            lines.append((escape(group.name), escape(row.member), escape(row.kind) + (f"<small>{escape(row.less)}</small>" if row.less else ""), value_text(row.ns, row.unit), spread, *tail, escape(others)))
     heads = ("group", "member", "", "median", "least \u2013 greatest round", "p99", "p99.9", "p99.99", "max", "besides")
     return details(f"All figures ({len(lines)} rows)", table(heads, lines, numeric=(3, 4, 5, 6, 7, 8)))
 
@@ -295,9 +301,12 @@ def scaling_table(fits):
 
 def adapters_table(context, groups):
     rows = [row for group in groups.values() for row in group.rows]
-    kinds, ran, failed = {}, Counter(), {}
+    kinds, ran, failed, weaker = {}, Counter(), {}, {}
     for row in rows:
-        kinds.setdefault(row.member, row.kind)
+        if row.kind == "weaker" and row.less:
+            weaker.setdefault(row.member, []).append(row)
+        else:
+            kinds.setdefault(row.member, row.kind)
         ran[row.member] += not row.error
         if row.error and row.member not in failed:
             failed[row.member] = (row.error, row.group)
@@ -305,7 +314,11 @@ def adapters_table(context, groups):
     kind_names = {"shmq": "shmq", "rival": "rival", "floor": "floor", "weaker": "another job"}
     lines = []
     for name in sorted(notes, key=lambda name: (list(kind_names).index(kinds[name]) if kinds.get(name) in kind_names else 9, name)):
-        lines.append((escape(name), escape(kind_names.get(kinds.get(name), kinds.get(name, ""))), str(ran[name]), escape(notes[name])))
+        kind, less = kind_names.get(kinds.get(name), kinds.get(name, "")), weaker.get(name, [])
+        if less:
+            kind = f"{kind}; another job in {len(less)} groups" if kind else "another job"
+        text = notes[name] + (f"; in {less[0].group}: {less[0].less}" if less else "")
+        lines.append((escape(name), escape(kind), str(ran[name]), escape(text)))
     absent = [(escape(name), escape(why), escape(group) + (" and others" if sum(row.member == name and bool(row.error) for row in rows) > 1 else ""),
                tag("near", "in part") if ran[name] else tag("none", "not at all")) for name, (why, group) in sorted(failed.items())]
     body = table(("adapter", "", "groups it ran in", "what it is"), lines, numeric=(2,), wide=(3,))
@@ -314,7 +327,7 @@ def adapters_table(context, groups):
 
 
 def machine_list(context):
-    first = ("date", "cpu", "class", "num_cpus", "pinned_to", "kernel", "governor", "smt", "huge_pages", "transparent_huge_pages", "shmem_huge_pages",
+    first = ("date", "cpu", "class", "num_cpus", "pinned_to", "pair", "kernel", "governor", "smt", "huge_pages", "transparent_huge_pages", "shmem_huge_pages",
              "steal", "load_avg", "scheduler", "level", "rounds", "seconds_per_round", "shmq", "mitigations", "cmdline")
     names = [name for name in first if name in context]
     names += sorted(name for name in context if name not in first and not name.startswith("adapter_") and name not in
@@ -328,8 +341,8 @@ beginning with another one; ratios are made within a round, so that what disturb
 The interval of a ratio is the distribution-free confidence interval of the median that order statistics give (at least 95 % from six rounds on; with 11 rounds the second
 least to the second greatest, 98.8 %). "As fast" is one direction everywhere: more than 1 means that shmq is ahead.</p>
 <p>Every message that is measured is also checked: a member that loses, repeats or reorders one, or tears its first from its last word, fails. Rivals get the variant, the flags and the polling that suit them
-best; those that do another job are marked so and are no rivals. The allocator is the same for all (jemalloc where it is installed). A polled rival is measured with and without a pause in the loop (+pause), and its better way counts. A measurement in which the kernel took a core away too often is made again,
-once.</p>
+best; those that do another job in a group (fewer places than asked, a weaker order, bytes without boundaries) are marked weaker there, with the reason, and are no rivals in it. The allocator is the same for all (jemalloc where it is installed). A polled rival is measured with and without a pause in the loop (+pause), and its better way counts. A measurement in which the kernel took a core away too often, or of a crowd
+in which others had a tenth of a core, is made again, once. A member whose rounds take seconds each has fewer of them, at least three, and says so; its ratios are those of the rounds that it has.</p>
 <p>Caveats: two cores of one machine, mostly virtual ones that share a host with others. Absolute times say something about this machine and this hour only; ratios travel better, but
 not from one CPU to another. A percentile beyond the number of messages in a round is that round's slowest. Intervals cover what varies between the rounds of this run,
 not what a reboot, another layout of pages or another compiler would change.</p>"""

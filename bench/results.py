@@ -13,7 +13,7 @@ import math
 import statistics
 from fnmatch import fnmatchcase
 
-PLACES = ("len", "capacity", "batch", "producers", "consumers", "mixed", "load", "segments")
+PLACES = ("len", "capacity", "batch", "producers", "consumers", "mixed", "load", "segments", "participants")
 QUANTILES = (("p10", 0.1), ("p25", 0.25), ("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999),
              ("p9999", 0.9999), ("p99999", 0.99999), ("max", 1.0))
 GOOGLE = {"name", "family_index", "per_family_instance_index", "run_name", "run_type", "repetitions", "repetition_index", "threads",
@@ -29,20 +29,23 @@ class Row:
 
     def __init__(self, data):
         parts = [part for part in data["name"].split("/") if not part.startswith("iterations:") and part != "manual_time"]
-        label = data.get("label", "").split()
+        label = data.get("label", "").split(maxsplit=2)
         self.group, self.member = "/".join(parts[:-1]), parts[-1]
         self.question = parts[0]
-        self.kind, self.unit = label if len(label) == 2 else ("?", "cost")
+        self.kind, self.unit = label[:2] if len(label) >= 2 else ("?", "cost")
+        self.less = label[2] if len(label) == 3 else ""  # of a weaker one: what it does less than is asked in this group
         self.error = data.get("error_message") or data.get("skip_message") or ("failed" if data.get("error_occurred") else None)
         self.place = {name: data[name] for name in PLACES if name in data}
         self.rounds = numbered(data, "r")
         self.tails = numbered(data, "t")
         self.quantiles = {name: data[name] for name, _ in QUANTILES if name in data}
-        known = GOOGLE | set(PLACES) | set(self.quantiles) | {"count", "preempted", "stolen_ms"}
+        known = GOOGLE | set(PLACES) | set(self.quantiles) | {"count", "preempted", "taken", "stolen_ms", "rounds", "round_s"}
         self.figures = {name: value for name, value in data.items()
                         if name not in known and not (name[:1] in "rt" and name[1:].isdigit()) and isinstance(value, (int, float))}
         self.count, self.preempted = data.get("count", 0), data.get("preempted", 0)
-        self.stolen_ms = data.get("stolen_ms", 0)
+        self.stolen_ms, self.taken = data.get("stolen_ms", 0), data.get("taken", 0)
+        # Said of who has fewer rounds than the others: so few, and what each took from start to end.
+        self.cut_short = f"{data['rounds']:.0f} rounds: took {time_text(data['round_s'] * 1e9)} each" if "rounds" in data else ""
         if not self.error and not self.rounds:
             self.error = "no rounds"
 
@@ -158,11 +161,11 @@ def speed(ours, theirs, metric="ns"):
     return Ratio([other / one for one, other in pairs]) if pairs else None
 
 
-def best_rival(group, metric="ns", sleepers=None, not_these=()):
+def best_rival(group, metric="ns", sleepers=None, not_these=(), kind="rival"):
     """The rival with the best median. sleepers: True: of those that wait in the kernel, False: of those that are polled."""
-    names = [row.member for row in group.members(kind="rival") if (sleepers is None or row.sleeps == sleepers)
+    names = [row.member for row in group.members(kind=kind) if (sleepers is None or row.sleeps == sleepers)
              and not any(fnmatchcase(row.member, pattern) for pattern in not_these)]
-    return group.best(names, "rival", metric) if names else None
+    return group.best(names, kind, metric) if names else None
 
 
 def best_floor(group, patterns="*"):

@@ -33,6 +33,7 @@ static const char config[] = "[general]\n"
 			     "[[segment.mempool]]\nsize = 2097152\ncount = 40\n";
 
 static pid_t roudi;
+static int started; /* and not swept up after */
 
 static void
 nap(void)
@@ -50,12 +51,27 @@ ended(void)
 	return 1;
 }
 
+/* What processes that did not take their leave have left: their sockets. */
+static void
+sweep_parties(void)
+{
+	for (unsigned i = 0; i < BENCH_PARTIES_MAX; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "/tmp/" ROUDI_PARTY ".lock", i);
+		unlink(name);
+		snprintf(name, sizeof(name), "/tmp/" ROUDI_PARTY, i);
+		unlink(name);
+	}
+}
+
 /* What it leaves when it is killed: a segment of its own, and one with its group's name. */
 static void
 sweep(void)
 {
 	const struct group *group = getgrgid(getegid());
 
+	sweep_parties();
 	shm_unlink("iceoryx_mgmt");
 	if (group)
 		shm_unlink(group->gr_name);
@@ -71,11 +87,14 @@ sweep(void)
 static void
 end_it(void)
 {
-	if (ended())
+	if (!started)
 		return;
-	kill(roudi, SIGKILL);
-	waitpid(roudi, NULL, 0);
+	if (!ended()) {
+		kill(roudi, SIGKILL);
+		waitpid(roudi, NULL, 0);
+	}
 	roudi = 0;
+	started = 0;
 	sweep();
 }
 
@@ -96,7 +115,8 @@ become_roudi(int configured, int said)
 	    dup2(configured, 3) < 0)
 		_exit(127);
 	close_range(4, ~0U, 0);
-	execlp("iox-roudi", "iox-roudi", "-c", "/proc/self/fd/3", (char *)NULL);
+	/* It is not to take one for dead who has not had the core for a while. */
+	execlp("iox-roudi", "iox-roudi", "-m", "off", "-c", "/proc/self/fd/3", (char *)NULL);
 	_exit(127);
 }
 
@@ -110,6 +130,7 @@ wait_ready(int said)
 		if (pread(said, text, sizeof(text) - 1, 0) > 0 && strstr(text, READY))
 			return 0;
 		if (ended()) {
+			started = 0; /* what there is may be another one's */
 			bench_why("iox-roudi ended at once: is it installed (iceoryx), does "
 				  "another one run?");
 			return -ENOTSUP;
@@ -131,6 +152,7 @@ start_it(int configured, int said)
 		return -errno;
 	if (!roudi)
 		become_roudi(configured, said);
+	started = 1;
 	bench_at_stop(end_it);
 	return wait_ready(said);
 }

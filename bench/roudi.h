@@ -10,6 +10,9 @@
 extern "C" {
 #endif
 
+/** What a process calls itself there, by its number: a printf() format. */
+#define ROUDI_PARTY "shmq-bench-%u"
+
 /** In the parent: 0 when it runs, -ENOTSUP with the reason in bench_why() when it does not. */
 int roudi_start(void);
 

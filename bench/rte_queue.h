@@ -18,6 +18,9 @@
 
 #include "bench.h"
 
+/* What is longer goes in place. */
+#define RTE_LINE 64
+
 struct queue {
 	struct rte_ring *ring;
 	int alone; /* 1: one receiver */

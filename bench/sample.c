@@ -2,7 +2,7 @@
 /* From what the processes counted to one sample. */
 #include <errno.h>
 
-#include "harness.h"
+#include "board.h"
 
 int
 bench_sample_latency(const struct bench_side *side, struct bench_sample *out)
@@ -31,6 +31,39 @@ bench_sample_rate(const struct bench_side *side, struct bench_sample *out)
 	return 0;
 }
 
+/* The share of a core's time, from when all were ready until the last of its processes left, that none of them had. */
+static double
+taken_from(const struct bench_side *side, int cpu)
+{
+	const struct bench_board *board = bench_board_of(side);
+	const struct bench_shared *shared = side->shared;
+	uint64_t used = 0, end = shared->begin_ns;
+
+	for (uint32_t i = 0; i < shared->parties; i++) {
+		if (board->parties[i].cpu != cpu)
+			continue;
+		used += shared->cpu_ns[i];
+		end = end < shared->left_ns[i] ? shared->left_ns[i] : end;
+	}
+	if (end - shared->begin_ns <= used)
+		return 0;
+	return 1 - (double)used / (double)(end - shared->begin_ns);
+}
+
+void
+bench_sample_disturbed(const struct bench_side *side, struct bench_sample *out)
+{
+	const struct bench_shared *shared = side->shared;
+
+	out->preempted = shared->parties > 2 ? 0 : (double)shared->preempted;
+	out->taken = 0;
+	for (int i = 0; i < 2 && shared->parties > 2; i++) {
+		double taken = taken_from(side, bench_cpus()[i]);
+
+		out->taken = taken > out->taken ? taken : out->taken;
+	}
+}
+
 int
 bench_sample_crowd(const struct bench_side *side, struct bench_sample *out)
 {
@@ -41,10 +74,14 @@ bench_sample_crowd(const struct bench_side *side, struct bench_sample *out)
 		return -EBADMSG;
 	if (!shared->received)
 		return -ENODATA;
-	out->count = (double)shared->received;
-	/* With two on a core the kernel must take it away from each now and then. */
-	out->preempted = shared->parties > 2 ? 0 : (double)shared->preempted;
-	out->ns = (double)(shared->end_ns - shared->begin_ns) / (double)shared->received;
+	out->count = (double)shared->in_time;
+	out->ns = side->what.seconds * 1e9 / (double)shared->in_time;
+	/* Nobody had anything before the time was over. */
+	if (!shared->in_time) {
+		out->count = (double)shared->received;
+		out->ns = (double)(shared->end_ns - shared->begin_ns) / out->count;
+	}
+	bench_sample_disturbed(side, out);
 	return 0;
 }
 
@@ -59,8 +96,11 @@ void
 bench_figure_cpu(const struct bench_side *side, struct bench_sample *sample)
 {
 	const struct bench_shared *shared = side->shared;
-	double wall = side->what.seconds * 1e9;
 
-	bench_figure(sample, "cpu_first", (double)shared->cpu_ns[0] / wall);
-	bench_figure(sample, "cpu_second", (double)shared->cpu_ns[1] / wall);
+	for (int i = 0; i < 2; i++) {
+		double wall = (double)(shared->left_ns[i] - shared->begin_ns);
+
+		bench_figure(sample, i ? "cpu_second" : "cpu_first",
+			     (double)shared->cpu_ns[i] / wall);
+	}
 }

@@ -28,6 +28,7 @@ STATED = (
     ("throughput", "len", "*", 1, "time for a message in its length: at most the copy's"),
     ("throughput", "capacity", "*", 0, "time for a message in the capacity: none"),
     ("batch", "batch", "*", 0, "time for a message in the size of a batch: none, or falling"),
+    ("batch", "len", "*", 1, "time for a message in its length: at most the copy's"),
     ("crowd", "producers", "*", 0, "time for a message in the number of producers: none"),
     ("crowd", "consumers", "*", 0, "time for a message in the number of consumers: none"),
     ("broadcast", "consumers", "*", 1, "a message's cost in its readers, lossless: linear"),
@@ -38,11 +39,11 @@ STATED = (
     ("publish", "len", "*", 1, "a send in its length: at most the copy's"),
     ("take", "len", "*", 1, "a receive in its length: at most the copy's"),
     ("lifecycle", "segments", "*", 0, "in the number of other segments: none"),
-    ("lifecycle", "capacity", "*", 1, "in the size: linear"),
+    ("attach", "participants", "*", 1, "an attach in the number that are attached: linear"),
+    ("attach", "capacity", "*", 0, "an attach in the capacity, without populate: none"),
     ("memory", "capacity", "*", 1, "bytes in the capacity: linear"),
     ("memory", "len", "*", 1, "bytes in the length of a message: linear"),
-    ("memory", "producers", "*", 1, "bytes in the number of producers: linear"),
-    ("memory", "consumers", "*", 1, "bytes in the number of consumers: linear"),
+    ("memory", "participants", "*", 1, "bytes in the number of participants: linear"),
     ("recovery", "*", "*", 0, "until the others go on: the same however big the queue"),
 )
 

@@ -34,10 +34,13 @@ static inline void
 socket_widen(int fd, const struct bench_what *what)
 {
 	size_t bytes = what->capacity * (what->len + SOCKET_OVERHEAD) / 2 + 4096;
-	int wanted = bytes < INT_MAX / 2 ? (int)bytes : INT_MAX / 2;
+	int wanted = bytes < INT_MAX / 2 ? (int)bytes : INT_MAX / 2, got;
 
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &wanted, sizeof(wanted)))
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+	if (!getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &(socklen_t){sizeof(got)}) &&
+	    got / 2 < wanted)
+		bench_holds(what, (size_t)got / (what->len + SOCKET_OVERHEAD));
 }
 
 static inline int

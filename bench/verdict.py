@@ -4,7 +4,8 @@
 
     verdict.py FILE
 
-Each row is one of our calls (or the best of several) in one group. A rival is whatever does the same job; the best is the one with the
+Each row is one of our calls (or the best of several) in one group. A rival is whatever does the same job in that group; who does a weaker
+one is shown where it is ahead of the rivals or alone, with what it does less, and is not judged by. The best is the one with the
 best median. Ratios are medians over the rounds of ratios within a round, in brackets the interval of that median (results.py).
 """
 
@@ -38,6 +39,7 @@ REASONS = (
     ("batch/*", "each message carries its own word and is visible by itself (one that is killed in mid-batch loses nothing); theirs are arrays with one index for all"),
     ("crowd/56/1024/*", "both lines of a slot change cores twice; a receiver that lets senders get ahead is faster here and makes messages wait at half load"),
     ("crowd/*", "more processes than cores: whoever holds the core when the ring runs dry decides"),
+    ("latest/* latest", "theirs looks whether there is a newer chunk and reads the one it keeps, in place; ours copies the value out and checks it"),
     ("events/*", "a FIFO inside an epoll set, and one membarrier a hop, so that no send has a fence"),
     ("sleep/*", "the futex wake-up itself, which both pay"),
     ("lifecycle/*/sysv/4000 *", "the kernel's own list, and 4,000 side files in one directory"),
@@ -83,12 +85,15 @@ SPECS = (
     ask("Batches", "batch/*", [["*"]], floor=()),
     ask("Crowd, one consumer", "crowd/*c", [["mpsc*"]], where=lambda place: place.get("consumers") == 1, floor=()),
     ask("Crowd", "crowd/*", [["mpmc*"]], where=lambda place: place.get("consumers") != 1, floor=()),
+    ask("Broadcast, lossless", "broadcast/*/256", [["slots"]], rivals=("*",), floor=()),
     ask("Broadcast, lossless", "broadcast/*", [["slots"], ["records"]], alone=True),
+    ask("Broadcast, lossy: the writer's cost", "lossy/*/256", [["slots"]], rivals=("*",), floor=()),
     ask("Broadcast, lossy: the writer's cost", "lossy/*", [["slots"], ["records"]], alone=True),
     ask("The same, beside one reader", "lossy/*", [["slots"], ["records"]], rivals=None, beside="1", at_most=1.10,
         where=lambda place: place.get("consumers", 0) > 1),
     ask("Broadcast with a slow reader: a send", "slow_reader/*", [["slow_limit"], ["lossy"]], base="no_slow", alone=True),
     ask("Latest value", "latest*", [["*"]], alone=True),
+    ask("Latest value, beside one read in place", "latest*", [["latest"]], rivals=IN_PLACE, floor=()),
     ask("Records beside slots", "records/*", [["records"]], floor="slots", base="slots", alone=True),
     ask("Wake-up", "sleep/asleep", [["wait"]], floor="*futex*", at_most=1.10),
     ask("Wake-up", "sleep/*", [["wait"]], floor="*futex*"),
@@ -122,17 +127,24 @@ def place_text(group):
         return f"{length} x {size_text(place['capacity'])}, {who}"
     if question in ("broadcast", "lossy", "slow_reader"):
         readers = place.get("consumers", 0)
-        return f"{length}, {readers:.0f} reader{'s' * (readers != 1)}"
+        text = f"{length}, {readers:.0f} reader{'s' * (readers != 1)}"
+        return text + (f", {place['capacity']:.0f} places" if group.cell.count("/") > 1 and "capacity" in place else "")
     return group.cell.replace("/", " / ")
 
 
-def rival_of(group, spec):
+def rival_of(group, spec, kind="rival"):
     if spec["rivals"] is None:
         return None
     if spec["rivals"] in ("all", "polled", "sleeping"):
         sleepers = {"all": None, "polled": False, "sleeping": True}[spec["rivals"]]
-        return best_rival(group, spec["metric"], sleepers, not_these=IN_PLACE)
-    return group.best(spec["rivals"], "rival", spec["metric"])
+        return best_rival(group, spec["metric"], sleepers, not_these=IN_PLACE, kind=kind)
+    return group.best(spec["rivals"], kind, spec["metric"])
+
+
+def weaker_of(group, spec, rival):
+    """The best of those that do a weaker job, where it is ahead of all rivals."""
+    weaker, metric = rival_of(group, spec, "weaker"), spec["metric"]
+    return weaker if weaker and (rival is None or weaker.median(metric) < rival.median(metric)) else None
 
 
 def reason_for(key):
@@ -185,6 +197,7 @@ def make_row(groups, group, spec, names):
     if ours is None or (spec["figure"] and spec["figure"][0] not in ours.figures):
         return None
     rival = rival_of(group, spec)
+    weaker = weaker_of(group, spec, rival)
     floor = floor_of(groups, group, spec, ours)
     against = floor and speed(ours, floor, metric)
     single = len(names) == 1 and not any(mark in names[0] for mark in "*?[")
@@ -194,6 +207,7 @@ def make_row(groups, group, spec, names):
         "key": key, "spec": spec, "group": group, "metric": metric, "title": spec["title"], "place": place_text(group),
         "ours": ours, "rival": rival, "floor": floor if against else None,
         "speed": speed(ours, rival, metric) if rival else None,
+        "weaker": weaker, "weaker_speed": speed(ours, weaker, metric) if weaker else None,
         "floor_time": against.inverse() if against else None,
         "time_wanted": 1 / spec["share"] if spec["share"] else spec["at_most"],
         "figure": ours.figures.get(spec["figure"][0]) if spec["figure"] else None,
@@ -239,6 +253,15 @@ def speed_text(row):
     return f"{row['speed']} x as {what}" if row["speed"] else ""
 
 
+def weaker_text(row):
+    """Who is faster than all rivals because it does less: shown, and not judged by."""
+    weaker = row["weaker"]
+    if not weaker:
+        return ""
+    ours = f"; ours is {row['weaker_speed']} x as fast" if row["weaker_speed"] else ""
+    return f"{weaker.member} ({weaker.less or 'another job'}): {figure_text(row, weaker)}{ours}"
+
+
 def wanted_text(row):
     spec, parts = row["spec"], []
     if row["speed"]:
@@ -273,6 +296,8 @@ def print_table(made):
     for row in made:
         if row["met"] is False:
             print(f"- {row['title']} {row['place']}, {row['ours'].member}: {row['verdict']}: {row['reason']}")
+    weaker = dict.fromkeys(f"- {row['title']} {row['place']}, {row['ours'].member}: {weaker_text(row)}" for row in made if row["weaker"])
+    print("With another job, ahead of the rivals or the only ones, not judged:" * bool(weaker), *weaker, sep="\n")
 
 
 def main():

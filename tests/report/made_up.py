@@ -13,18 +13,19 @@ ROUNDS = 11
 QUANTILES = {"p10": 0.92, "p25": 0.96, "p50": 1, "p75": 1.05, "p90": 1.15, "p95": 1.3, "p99": 1.7, "p999": 3.5, "p9999": 12, "p99999": 30, "max": 60}
 # name: (base, factor of the time of ours)
 PAIR = {"send_recv": (None, 1.06), "inline": (None, 1.0), "wait": (None, 1.1), "zero_copy": (None, 1.12), "boost_spsc": ("rival", 1.9), "ck_spsc": ("rival", 2.6),
-        "rte_spsc": ("rival", 1.4), "readerwriter": ("rival", 1.7), "jack": ("rival", 2.3), "pipe": ("rival", 60), "unix_stream": ("rival", 80),
+        "rte_spsc": ("rival", 1.4), "readerwriter": ("rival", 1.7), "jack": ("weaker: a stream of bytes", 0.9), "pipe": ("rival", 60), "unix_stream": ("rival", 80),
         "zmq": ("rival", 400), "wfcqueue": ("weaker", 1.3)}
 CROWD = {"mpsc": (None, 1.0), "mpmc": (None, 1.5), "ck_mpmc": ("rival", 2.4), "rte_mpmc": ("rival", 1.9), "moodycamel": ("rival", 1.2)}
 
 
 def row(group, member, base, unit, ns, rounds=ROUNDS, seed=None, noise=0.03, place=None, figures=None):
-    """A row of the JSON: `ns` with some noise, or a list of the rounds."""
+    """A row of the JSON: `ns` with some noise, or a list of the rounds. `base` of a weaker one can go on with what it does less: "weaker: TEXT"."""
+    base, _, less = (base or "shmq").partition(": ")
     chance = random.Random(seed if seed is not None else f"{group}/{member}")
     values = ns if isinstance(ns, list) else [ns * chance.lognormvariate(0, noise) for _ in range(rounds)]
     middle = sorted(values)[len(values) // 2]
     made = {"name": f"{group}/{member}/iterations:{len(values)}/manual_time", "run_type": "iteration", "iterations": len(values), "real_time": middle,
-            "cpu_time": middle, "time_unit": "ns", "label": f"{base or 'shmq'} {unit}", "count": 1e5, "preempted": 0.0, "stolen_ms": 0.0}
+            "cpu_time": middle, "time_unit": "ns", "label": f"{base} {unit} {less}".strip(), "count": 1e5, "preempted": 0.0, "stolen_ms": 0.0}
     made.update({f"r{i}": value for i, value in enumerate(values)})
     if unit == "latency":
         made.update({name: middle * factor * chance.lognormvariate(0, 0.02) for name, factor in QUANTILES.items()})
@@ -73,9 +74,11 @@ def crowds(rounds):
     for readers in (1, 2, 4, 8, 32):
         place = {"len": 8, "producers": 1, "consumers": readers}
         table = {"slots": (None, 1), "records": (None, 1.2), "bare_ring": ("floor", 0.9)}
+        beside = {"slots": (None, 1), "iceoryx": ("rival", 3), "zmq_pub": ("weaker: loses the newest <of all>", 0.5)}
         yield from members(f"broadcast/8/{readers}", "rate", table, 20 * readers, place, rounds)
         yield from members(f"lossy/8/{readers}", "cost", table, 9, place, rounds)
-    yield from members("latest/64/full/1", "latency", {"latest": (None, 1), "seqlock": ("floor", 0.95)}, 60, {"len": 64}, rounds, figures=lambda _: {"missed": 0.01})
+        yield from members(f"lossy/8/{readers}/256", "cost", beside, 9, place | {"capacity": 256}, rounds)
+    yield from members("latest/64/full/1", "latency", {"latest": (None, 1), "seqlock": ("floor", 0.95), "iceoryx_latest": ("rival", 0.9)}, 60, {"len": 64}, rounds, figures=lambda _: {"missed": 0.01})
 
 
 def others(rounds):

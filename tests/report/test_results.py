@@ -44,6 +44,10 @@ class Results(unittest.TestCase):
         self.assertEqual((one.question, one.member, one.kind, one.unit), ("crowd", "mpsc", "shmq", "rate"))
         self.assertEqual((one.rounds, one.ns, one.place, one.figures), ([2, 1, 3], 2, {"len": 8, "producers": 2}, {"MB_per_s": 7}))
 
+    def test_weaker_says_what_it_does_less(self):
+        one = groups_of([row("rtt/8", "jack", "weaker: a stream of bytes, latency unknown", "rate", [1.0] * 3)])["rtt/8"].rows[0]
+        self.assertEqual((one.kind, one.unit, one.less), ("weaker", "rate", "a stream of bytes, latency unknown"))
+
     def test_ratio_is_the_median_of_ratios_within_the_rounds(self):
         group = groups_of([row("rtt/8", "ours", None, "latency", [1, 10, 100]), row("rtt/8", "theirs", "rival", "latency", [2, 30, 100])])["rtt/8"]
         ratio = results.speed(group.rows[0], group.rows[1])
@@ -73,6 +77,14 @@ class Results(unittest.TestCase):
         self.assertEqual(results.best_floor(group).member, "line")
         self.assertEqual(group.rows[-1].error, "not installed")
 
+    def test_who_has_fewer_rounds_is_compared_within_those(self):
+        cut = {"rounds": 3.0, "round_s": 6.0}
+        group = groups_of([row("crowd/8/1024/8p8c", "mpmc", None, "rate", [1, 2, 3, 100, 100]),
+                           row("crowd/8/1024/8p8c", "ck_mpmc", "rival", "rate", [2, 6, 12], figures=cut)])["crowd/8/1024/8p8c"]
+        self.assertEqual(results.speed(*group.rows).values, [2, 3, 4])
+        self.assertEqual([one.cut_short for one in group.rows], ["", "3 rounds: took 6.00 s each"])
+        self.assertEqual(group.rows[1].figures, {})
+
     def test_not_a_result_is_said_so(self):
         with tempfile.NamedTemporaryFile("w") as file:
             file.write("[1]")
@@ -94,6 +106,25 @@ class Verdict(unittest.TestCase):
         self.assertEqual((one["met"], one["verdict"]), (False, "behind boost by 20 %"))
         self.assertEqual(one["reason"], verdict.reason_for(one["key"]))
         self.assertIn("no reason recorded", verdict.reason_for("unheard/of member"))
+
+    def test_a_weaker_one_is_shown_and_not_judged_by(self):
+        for rivals, speed in ((["boost"], 1.5), ([], None)):
+            rows = [row("rtt/8", "send_recv", None, "latency", [100.0] * 7), row("rtt/8", "jack", "weaker: a stream of bytes", "latency", [50.0] * 7),
+                    row("rtt/8", "line", "floor", "latency", [95.0] * 7), *(row("rtt/8", name, "rival", "latency", [150.0] * 7) for name in rivals)]
+            one = next(one for one in verdict.rows(groups_of(rows)) if one["key"] == "rtt/8 send_recv")
+            self.assertEqual((one["met"], one["weaker"].member, one["weaker_speed"].median), (True, "jack", 0.5))
+            self.assertEqual(one["speed"] and one["speed"].median, speed)
+            self.assertEqual(verdict.weaker_text(one), "jack (a stream of bytes): 50.0 ns; ours is 0.50 (0.50-0.50) x as fast")
+
+    def test_a_weaker_one_behind_a_rival_is_not_shown(self):
+        rows = [row("rtt/8", "send_recv", None, "latency", [100.0] * 7), row("rtt/8", "jack", "weaker", "latency", [170.0] * 7),
+                row("rtt/8", "boost", "rival", "latency", [150.0] * 7)]
+        self.assertEqual([one["weaker"] for one in verdict.rows(groups_of(rows))], [None] * len(verdict.rows(groups_of(rows))))
+
+    def test_who_reads_in_place_is_judged_apart(self):
+        rows = [row("latest/64/full/1", "latest", None, "latency", [100.0] * 7), row("latest/64/full/1", "iceoryx_latest", "rival", "latency", [80.0] * 7)]
+        self.assertEqual([(one["title"], one["met"]) for one in verdict.rows(groups_of(rows))],
+                         [("Latest value", None), ("Latest value, beside one read in place", False)])
 
     def test_too_far_from_the_floor_is_not_met(self):
         one = self.judged([100.0] * 7, [150.0] * 7, [80.0] * 7)
@@ -120,6 +151,7 @@ class Verdict(unittest.TestCase):
             file.flush()
             verdict.print_table(verdict.rows(results.load(file.name)[1]))
         self.assertIn("Round trip 8 B", out.getvalue())
+        self.assertIn("zmq_pub (loses the newest <of all>)", out.getvalue())
 
 
 class Scaling(unittest.TestCase):
@@ -204,6 +236,23 @@ class Check(unittest.TestCase):
         with open(os.path.join(self.base, "MadeUp-1-2-2c.json"), encoding="utf-8") as file:
             stored = json.load(file)
         self.assertEqual((len(stored["runs"]), {len(one["ratios"]) for one in stored["rows"].values()}), (2, {22}))
+
+    def test_too_few_stored_runs_are_said_so(self):
+        self.run_check("a", keep=True)
+        self.run_check("b", add=True)
+        self.assertIn("Only 2 run(s) stored", self.run_check("d")[1])
+        self.run_check("c", add=True)
+        self.assertNotIn("stored, 3 wanted", self.run_check("d")[1])
+
+    def test_who_has_fewer_rounds_now_is_compared(self):
+        self.run_check("a", keep=True)
+        with open(os.path.join(self.base, "MadeUp-1-2-2c.json"), encoding="utf-8") as file:
+            stored = json.load(file)["rows"]
+        for factor, wanted in ((1, "same"), (3, "REGRESSION")):
+            rows = [row("throughput/8/64", "inline", None, "rate", 10.0 * factor, place={"len": 8, "capacity": 64}),
+                    row("throughput/8/64", "boost", "rival", "rate", [15.0] * 3, figures={"rounds": 3.0, "round_s": 6.0})]
+            line, = check.compare({key: one for key, one in stored.items() if key.startswith("throughput/8/64 ")}, groups_of(rows))[0]
+            self.assertEqual((line["least"], line["verdict"]), (1 / 364, wanted))
 
     def test_holm(self):
         self.assertEqual([round(p, 6) for p in check.holm([0.01, 0.04, 0.03, 0.005])], [0.03, 0.06, 0.06, 0.02])
