@@ -131,49 +131,69 @@ event_loop_recv(struct event_loop *loop, uint64_t *message)
 /* Bodies ------------------------------------------------------------------------------------ */
 
 static int
-asker(struct bench_side *side)
+ask(struct bench_side *side, struct event_loop *loop)
 {
-	struct event_loop loop;
-	struct loop_time time;
+	struct loop_time time = loop_time_of(side);
 	uint64_t begin, now, answer = 0, number = 0;
-	int err = event_loop_open(side, &loop, 0);
+	int err;
 
-	if (err)
-		return err;
-	bench_ready(side);
-	time = loop_time_of(side);
 	do {
 		begin = bench_ticks();
-		err = event_loop_send(&loop, ++number);
+		err = event_loop_send(loop, ++number);
 		if (!err)
-			err = event_loop_recv(&loop, &answer);
+			err = event_loop_recv(loop, &answer);
 		now = bench_ticks();
 		if (err || answer != number)
 			return err ? err : -EBADMSG;
 		if (begin > time.warm)
 			bench_count(&side->shared->latency, now - begin);
 	} while (now < time.end || begin <= time.warm);
-	return event_loop_send(&loop, LAST);
+	return event_loop_send(loop, LAST);
+}
+
+static int
+answer(struct bench_side *side, struct event_loop *loop)
+{
+	uint64_t message = 0;
+
+	(void)side;
+	for (;;) {
+		int err = event_loop_recv(loop, &message);
+
+		if (err || message == LAST)
+			return err;
+		err = event_loop_send(loop, message);
+		if (err)
+			return err;
+	}
+}
+
+/* The FIFO behind shmq_fd() has a name, which detaching takes away. */
+static int
+run_loop(struct bench_side *side, int mine, int (*run)(struct bench_side *, struct event_loop *))
+{
+	struct event_loop loop;
+	int err = event_loop_open(side, &loop, mine);
+
+	if (!err) {
+		bench_ready(side);
+		err = run(side, &loop);
+	}
+	if (loop.in)
+		shmq_detach(loop.in);
+	return err;
+}
+
+static int
+asker(struct bench_side *side)
+{
+	return run_loop(side, 0, ask);
 }
 
 static int
 answerer(struct bench_side *side)
 {
-	struct event_loop loop;
-	uint64_t message = 0;
-	int err = event_loop_open(side, &loop, 1);
-
-	if (err)
-		return err;
-	bench_ready(side);
-	for (;;) {
-		err = event_loop_recv(&loop, &message);
-		if (err || message == LAST)
-			return err;
-		err = event_loop_send(&loop, message);
-		if (err)
-			return err;
-	}
+	return run_loop(side, 1, answer);
 }
 
 /* In the parent ----------------------------------------------------------------------------- */
