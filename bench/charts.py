@@ -62,10 +62,13 @@ def colour_of(row, used):
     return free[0] if free else wanted
 
 
+WIDTH = 4.6  # inches; wider where long names leave no room
+
+
 class Chart:
     """One <figure>: a picture, its legend in HTML below it, and a caption."""
 
-    def __init__(self, title, caption, width=4.6, height=2.9, left=0.78, right=0.12, bottom=0.5, top=0.08):
+    def __init__(self, title, caption, width=WIDTH, height=2.9, left=0.78, right=0.12, bottom=0.5, top=0.08):
         self.title, self.caption = title, caption
         self.points, self.legend, self.marks = 0, [], 0
         self.figure = pyplot.figure(figsize=(width, height))
@@ -185,8 +188,8 @@ def strip(title, caption, group, limit=24):
     rows = [row for row in rows if row.ns > 0][:limit]
     latency = group.unit == "latency"
     notes = [name for name in ("faults", "missed", "torn") if any(name in row.figures for row in rows)]
-    chart = Chart(title, caption, height=0.4 + 0.24 * len(rows), left=label_inches(rows),
-                  right=0.85 + 0.9 * len(notes), bottom=0.32)
+    left, right = label_inches(rows), 0.85 + 0.9 * len(notes)
+    chart = Chart(title, caption, width=max(WIDTH, left + 1.6 + right), height=0.4 + 0.24 * len(rows), left=left, right=right, bottom=0.32)
     colours = {"shmq": "ours", "floor": "floor", "rival": "r1"}
     seen = []
     for i, row in enumerate(rows):

@@ -50,6 +50,7 @@ th { color: var(--muted); font-weight: 560; font-size: 13px }
 td.n, th.n { text-align: right }
 td.w { white-space: normal; min-width: 240px; max-width: 60ch }
 td small { color: var(--muted); font-size: 12.5px; display: block }
+td small.less { white-space: normal; min-width: 22ch; max-width: 34ch }
 tr.ask td { background: var(--page); font-weight: 620; padding: 9px 12px }
 ul.why { padding-left: 20px; font-size: 14.5px; max-width: 90ch } ul.why li { margin: 4px 0; overflow-wrap: break-word }
 .tag { display: inline-block; border-radius: 6px; padding: 1px 8px; font-size: 13px; font-weight: 560 }

@@ -217,7 +217,7 @@ def verdict_cells(row):
         cut = f"<small>{escape(one.cut_short)}</small>" if one and one.cut_short else ""
         return f"{escape(one.member)}<small>{verdict.figure_text(row, one)}</small>{cut}" if one else ""
 
-    weaker = f"<small>not judged: {escape(verdict.weaker_text(row))}</small>" if row["weaker"] else ""
+    weaker = f'<small class="less">not judged: {escape(verdict.weaker_text(row))}</small>' if row["weaker"] else ""
 
     def ratio(value, unit):
         if not value:

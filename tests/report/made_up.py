@@ -5,6 +5,7 @@
     made_up.py [--rounds=N] >FILE     something in every question
 """
 
+import itertools
 import json
 import random
 import sys
@@ -78,7 +79,10 @@ def crowds(rounds):
         yield from members(f"broadcast/8/{readers}", "rate", table, 20 * readers, place, rounds)
         yield from members(f"lossy/8/{readers}", "cost", table, 9, place, rounds)
         yield from members(f"lossy/8/{readers}/256", "cost", beside, 9, place | {"capacity": 256}, rounds)
-    yield from members("latest/64/full/1", "latency", {"latest": (None, 1), "seqlock": ("floor", 0.95), "iceoryx_latest": ("rival", 0.9)}, 60, {"len": 64}, rounds, figures=lambda _: {"missed": 0.01})
+    # Long names and figures beside them: the strips of these groups are drawn together.
+    for pace, readers in itertools.product(("quiet", "every_us", "full"), (1, 2, 4, 8)):
+        yield from members(f"latest/64/{pace}/{readers}", "latency", {"latest": (None, 1), "seqlock": ("floor", 0.95), "iceoryx_latest": ("rival", 0.9)}, 60,
+                           {"len": 64, "consumers": readers}, rounds, figures=lambda _: {"missed": 0.01, "faults": 0})
 
 
 def others(rounds):
