@@ -93,9 +93,13 @@ create_as(const char *new, const char *name, const struct shmqi_bell_access *acc
 
 	if (mkfifo(new, 0600) != 0)
 		return errno == EEXIST ? -EAGAIN : -errno;
+	(void)chmod(new, 0600); /* a umask may take even that from us */
 	fd = open(new, FLAGS);
-	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -errno;
+	if (fd < 0) {
+		err = errno == ENOENT ? -EAGAIN : -errno;
+		unlink(new);
+		return err;
+	}
 	if (!is_fifo(fd, &st) || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) != 0)
 		err = -EAGAIN;
 	if (err == 0)

@@ -2,6 +2,7 @@
 /* lib/os_bell.c: the FIFOs' names: who may open them, and what the dead leave. */
 #include "bell_world.h"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 TestSuite(bell_name, .init = begin, .fini = end, .timeout = 120);
@@ -34,6 +35,60 @@ Test(bell_name, test_fifo_mode_is_of_those_who_may_write)
 	SAME(0666, mode_of(&access, &st));
 	umask(022);
 	SAME(0666, mode_of(&access, &st));
+}
+
+static void
+open_with_umask(void *arg)
+{
+	struct stat st;
+
+	(void)arg;
+	SAME(0, setgid(65534));
+	SAME(0, setuid(65534));
+	umask(0777);
+	SAME(0600, mode_of(&access_of_owner, &st));
+}
+
+/* Who is not root needs its own permissions to open what it has made. */
+Test(bell_name, test_fifo_whatever_the_umask)
+{
+	if (geteuid() != 0)
+		cr_skip_test("not root");
+	process_join(process_start(open_with_umask, NULL));
+}
+
+static int
+open_with_descriptors(int spare)
+{
+	struct shmqi_bell bell;
+	int fds[64], n = 0, err;
+
+	while ((fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+		n++;
+	while (spare-- > 0)
+		close(fds[--n]);
+	err = shmqi_bell_open(&bell, &queue, 0, &access_of_owner);
+	while (n > 0)
+		close(fds[--n]);
+	if (err == 0)
+		shmqi_bell_close(&bell);
+	return err;
+}
+
+Test(bell_name, test_out_of_descriptors_leaves_no_name)
+{
+	const struct rlimit few = {64, 64};
+	int spare = 0;
+
+	if (!place_is_private())
+		cr_skip_test("no /dev/shm of its own");
+	SAME(0, setrlimit(RLIMIT_NOFILE, &few));
+	for (; open_with_descriptors(spare) != 0; spare++) {
+		SAME(-EMFILE, open_with_descriptors(spare));
+		SAME(0, place_leftovers());
+	}
+	MUST(spare >= 2);
+	SAME(0, place_leftovers());
 }
 
 Test(bell_name, test_fifo_of_root_is_the_queue_owners)
