@@ -3,6 +3,7 @@
 
 #include <shmq/shmq.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A word of the data. PUBLISH and its like, acquire: only the word itself is looked at. */
@@ -180,6 +181,34 @@ see_unmapped(const struct queue_look *look, struct slots_seen *seen)
 	}
 }
 
+/*
+ * Whether every page with a slot's word is allocated, as its creator left it. Anybody can make an
+ * object without pages that says it has 2^30 slots, at no cost: a walk over those would last, and
+ * of SysV allocate them all.
+ */
+static bool
+all_there(const struct queue_look *look, const struct shmq_stat *st)
+{
+	const struct shmqi_geometry *g = look->g;
+	uint64_t needed = g->slots * (g->slot_bytes < FORMAT_PAGE ? g->slot_bytes : FORMAT_PAGE);
+	struct stat file;
+
+	if (st->backend == SHMQ_BACKEND_SYSV)
+		return st->resident_bytes >= 0 && (uint64_t)st->resident_bytes >= needed;
+	return look->mapped ||
+	       (fstat(look->fd, &file) == 0 && (uint64_t)file.st_blocks * 512 >= needed);
+}
+
+/* Without a look at the slots: what senders and receivers said last. */
+static void
+see_hints(const struct format_control *control, uint64_t slots, struct slots_seen *seen)
+{
+	/* Relaxed: a hint. */
+	uint64_t held = seen->tail - shmq_load_relaxed_u64(&control->progress.head);
+
+	seen->depth = held <= slots ? held : 0;
+}
+
 static void
 look_mpmc(const struct queue_look *look, struct shmq_stat *st)
 {
@@ -189,12 +218,13 @@ look_mpmc(const struct queue_look *look, struct shmq_stat *st)
 	uint64_t gone = shmq_load_relaxed_u64(&control->recovery.lost) +
 			shmq_load_relaxed_u64(&control->recovery.dead);
 
-	if (look->mapped) {
+	if (!all_there(look, st))
+		see_hints(control, look->g->slots, &seen);
+	else if (look->mapped)
 		for (uint64_t i = 0; i < look->g->slots; i++)
 			see_slot(look, &seen, word_at(look, i * look->g->slot_bytes));
-	} else {
+	else
 		see_unmapped(look, &seen);
-	}
 	st->depth = seen.depth;
 	st->sent = seen.tail + (uint64_t)seen.claimed -
 		   shmq_load_relaxed_u64(&control->recovery.voided);

@@ -14,6 +14,10 @@
 /* Of more than this what is allocated stands for what is resident. */
 #define WALK_MAX (UINT64_C(64) << 30)
 
+/* So many participants are asked what they have locked: each is the smaps of a process, and anybody
+ * may name anybody in a table of thousands. */
+#define ASKED_MAX 64
+
 int
 shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user)
 {
@@ -139,13 +143,15 @@ static int64_t
 locked_by_participants(const void *object, const struct shmqi_geometry *g, struct shmqi_inode inode)
 {
 	const struct format_participant *entries = format_participants((void *)(uintptr_t)object);
+	unsigned asked = 0;
 	int64_t most = -1;
 
-	for (unsigned i = 0; g->kind >= 0 && i < g->participants; i++) {
+	for (unsigned i = 0; g->kind >= 0 && i < g->participants && asked < ASKED_MAX; i++) {
 		pid_t pid = (pid_t)shmq_load_relaxed_u32(&entries[i].pid);
 		bool used = shmq_load_relaxed_u64(&entries[i].state) & 0xffff;
 		int64_t locked = used && pid > 0 ? shmqi_os_locked_by(pid, inode) : -1;
 
+		asked += used;
 		most = locked > most ? locked : most;
 	}
 	return most;
@@ -260,6 +266,8 @@ stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmq
 	if (!front)
 		return -EIO;
 	err = shmqi_format_check(front, o->bytes, &header, &g);
+	if (err == 0 && g.page_size != o->page_size)
+		err = -EBADMSG; /* as an attach would say */
 	if (err == 0 && g.kind != SHMQ_SEGMENT) {
 		free(front);
 		bytes = (size_t)g.data_offset;
