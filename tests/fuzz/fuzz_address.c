@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Addresses: any text is refused with -EINVAL (or, for sysv:PATH, what ftok() says), or gives an address whose canonical text names
- * the same thing.
+ * Addresses: any text is refused with -EINVAL (or, for sysv:PATH, what ftok() says), or gives an
+ * address whose canonical text names the same thing.
  */
 #include "addr.h"
+#include "fuzz_input.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void
-must(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 static void
 check_error(const char *text, int err)
@@ -59,6 +52,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	struct shmqi_address a;
 	int err;
 
+	fuzz_deadline();
 	must(text != NULL);
 	if (size)
 		memcpy(text, data, size);

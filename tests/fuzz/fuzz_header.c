@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header of an object that anybody may have written: refused with -EPROTONOSUPPORT or -EBADMSG, or every access that its geometry
- * leads to lies inside the object.
+ * The header of an object that anybody may have written: refused with -EPROTONOSUPPORT or
+ * -EBADMSG, or every access that its geometry leads to lies inside the object.
  *
  * Input: one byte of MODE_* bits, 8 bytes of object size, the header. What is missing is zero.
  */
 #include "format.h"
+#include "fuzz_input.h"
 
 #include <errno.h>
 #include <shmq/shmq.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MODE_SIGN 1 /* right magic number, version and checksum: past the first checks */
@@ -18,13 +18,6 @@
 #define MODE_ROOM 4 /* the object is as long as the header says */
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
-
-static void
-must(int condition)
-{
-	if (!condition)
-		abort();
-}
 
 static size_t
 take(void *to, size_t want, const unsigned char **data, size_t *size)
@@ -39,7 +32,10 @@ take(void *to, size_t want, const unsigned char **data, size_t *size)
 	return n;
 }
 
-/* Make the header that of a queue with small forms of its own options; then damage one byte of it. */
+/*
+ * Make the header that of a queue with small forms of its own options; then damage one byte of
+ * it.
+ */
 static void
 plan(struct format_header *header, const unsigned char damage[2])
 {
@@ -138,6 +134,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	uint64_t object_bytes;
 	int err;
 
+	fuzz_deadline();
 	must(header != NULL);
 	take(&mode, 1, &data, &size);
 	take(&object_bytes, 8, &data, &size);

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* What the targets with operations share: an input that is read byte by byte, and 0 when it has ended. */
+/*
+ * What the targets with operations share: an input that is read byte by byte, and 0 when it has
+ * ended.
+ */
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+/* Of CPU time, for one call: no loop over what a peer writes lasts longer, or it has no bound. */
+#define FUZZ_CALL_SECONDS 10
 
 struct fuzz_input {
 	const unsigned char *at;
@@ -20,6 +29,32 @@ must(bool condition)
 {
 	if (!condition)
 		abort();
+}
+
+static inline void
+fuzz_too_long(int signal)
+{
+	static const char why[] = "one call took more CPU time than any may\n";
+
+	(void)signal;
+	(void)!write(STDERR_FILENO, why, sizeof(why) - 1);
+	abort();
+}
+
+/*
+ * From here on, as long as a call may take. Asleep it takes nothing: that is the fuzzer's own
+ * time limit's business.
+ */
+static inline void
+fuzz_deadline(void)
+{
+	const struct itimerval limit = {.it_value = {.tv_sec = FUZZ_CALL_SECONDS}};
+	static bool ready;
+
+	if (!ready)
+		must(signal(SIGPROF, fuzz_too_long) != SIG_ERR);
+	ready = true;
+	must(setitimer(ITIMER_PROF, &limit, NULL) == 0);
 }
 
 static inline unsigned

@@ -53,6 +53,7 @@ word(struct scene *s)
 	return fuzz_word(&s->in);
 }
 
+/* A target is about FUZZ_KINDS of these, from FUZZ_FIRST on: CMakeLists.txt has the families. */
 static const struct {
 	int kind;
 	unsigned flags;
@@ -78,7 +79,7 @@ scene_begin(struct scene *s)
 {
 	static const size_t msg_max[] = {8, 0, 1, 40, 100, 300};
 	static const size_t capacity[] = {2, 3, 8, 5};
-	unsigned kind = byte(s) % (sizeof(kinds) / sizeof(kinds[0])), shape = byte(s);
+	unsigned kind = FUZZ_FIRST + byte(s) % FUZZ_KINDS, shape = byte(s);
 	struct shmq_opts opts = {
 		.size = sizeof(opts),
 		.kind = kinds[kind].kind,

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A hostile peer, as in fuzz_segment.c, of raw segments: header and lifecycle words change under attach, resize, find, stat and detach.
- * What shmq says is the caller's memory can be touched from its first byte to its last.
+ * A hostile peer, as in fuzz_segment.c, of raw segments: header and lifecycle words change under
+ * attach, resize, find, stat and detach. What shmq says is the caller's memory can be touched
+ * from its first byte to its last.
  *
- * Input: one byte picks what is created; then operations, each one byte and its arguments, until the input ends.
+ * Input: one byte picks what is created; then operations, each one byte and its arguments, until
+ * the input ends.
  */
 #include "format.h"
+#include "fuzz_input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <shmq/shmq.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define ATTACHES 2
 #define OPERATIONS_MAX 200
@@ -24,8 +23,7 @@
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
 
 struct scene {
-	const unsigned char *at;
-	size_t left;
+	struct fuzz_input in;
 	int fd;
 	char address[32];
 	size_t bytes;	       /* of the object */
@@ -33,28 +31,16 @@ struct scene {
 	struct shmq_seg *segs[ATTACHES];
 };
 
-static void
-must(int condition)
-{
-	if (!condition)
-		abort();
-}
-
 static unsigned
 byte(struct scene *s)
 {
-	if (s->left == 0)
-		return 0;
-	s->left--;
-	return *s->at++;
+	return fuzz_byte(&s->in);
 }
 
 static unsigned
 word(struct scene *s)
 {
-	unsigned low = byte(s);
-
-	return low | byte(s) << 8;
+	return fuzz_word(&s->in);
 }
 
 static struct shmq_seg **
@@ -207,27 +193,18 @@ end(struct scene *s)
 	close(s->fd);
 }
 
-/* The number that the next descriptor would have. */
-static int
-next_descriptor(void)
-{
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	must(fd >= 0);
-	close(fd);
-	return fd;
-}
-
 int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-	struct scene s = {.at = data, .left = size};
-	int fd = next_descriptor();
+	struct scene s = {.in = {data, size}};
+	int fd = fuzz_next_descriptor();
 
 	begin(&s);
-	for (int i = 0; i < OPERATIONS_MAX && s.left; i++)
+	for (int i = 0; i < OPERATIONS_MAX && s.in.left; i++) {
+		fuzz_deadline();
 		operations[byte(&s) % (sizeof(operations) / sizeof(operations[0]))](&s);
+	}
 	end(&s);
-	must(next_descriptor() == fd);
+	must(fuzz_next_descriptor() == fd);
 	return 0;
 }

@@ -7,6 +7,7 @@ from source import CODE_SUFFIXES, SCRIPT_SUFFIXES, sources
 
 FUNCTION_LINES = 40
 PARAMETERS = 5
+AS_GIVEN = ("__wrap_mmap64",)  # stands in for a function of the C library
 FILE_LINES = 500
 LONG_FILES = ("include/shmq/shmq.h",)  # its doc comments
 LICENCE = "SPDX-License-Identifier: MIT"
@@ -58,7 +59,7 @@ def check_functions(source):
         name, parameters = name_and_parameters(text)
         if length > FUNCTION_LINES:
             yield source.path, number, f"{name}: {length} lines, at most {FUNCTION_LINES}"
-        if parameters > PARAMETERS and name not in TEST_MACROS:
+        if parameters > PARAMETERS and name not in TEST_MACROS + AS_GIVEN:
             yield source.path, number, f"{name}: {parameters} parameters, at most {PARAMETERS}"
 
 
