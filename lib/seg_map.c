@@ -40,7 +40,7 @@ place(const struct shmqi_attach_how *how, size_t page_size, uintptr_t *at, int *
 		*at &= ~(uintptr_t)(page_size - 1);
 	}
 	if (*at)
-		*flags |= how->flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+		*flags |= (how->flags & SHM_REMAP) ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	else if (how->flags & SHM_REMAP)
 		return -EINVAL;
 	return 0;
@@ -81,6 +81,11 @@ shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 		return fd;
 	base = mmap((void *)at, seg->mapped_bytes, prot, flags, fd, (off_t)seg->file_offset);
 	err = base == MAP_FAILED ? map_error(errno) : 0;
+	/* A kernel before 4.17 ignores MAP_FIXED_NOREPLACE, and takes the address for a wish. */
+	if (err == 0 && at && base != (void *)at) {
+		munmap(base, seg->mapped_bytes);
+		err = -EINVAL;
+	}
 	if (fd != seg->spare)
 		close(fd);
 	if (err)
