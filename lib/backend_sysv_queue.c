@@ -14,7 +14,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/stat.h>
@@ -318,7 +320,7 @@ complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a,
 
 	if (object == (void *)-1)
 		return shmqi_os_map_error(errno);
-	err = g->flags & (SHMQ_LOCK | SHMQ_POPULATE)
+	err = (g->flags & (SHMQ_LOCK | SHMQ_POPULATE))
 		      ? shmqi_sysv_settle(id, g, object, g->total_bytes)
 		      : 0;
 	if (err == 0)
@@ -435,19 +437,29 @@ check_named(struct gc *gc, const char *path, const struct side *side, int shmid)
 		clear_side(gc, path, "side file of a segment that is gone", -1);
 }
 
+/* The shmid in a side file's name, or -1: anybody can make files there. */
+static int
+shmid_in(const char *path)
+{
+	const char *digits = path + strlen(SIDE_DIRECTORY "/.shmq-");
+	char *end;
+	long shmid = strtol(digits, &end, 10);
+
+	return end != digits && *end == '-' && shmid >= 0 && shmid <= INT_MAX ? (int)shmid : -1;
+}
+
 static int
 check_side(const char *path, void *arg)
 {
 	struct gc *gc = arg;
 	struct side side;
-	int shmid;
 
 	if (!read_side(path, &side) || side.held)
 		return 0;
 	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0)
 		clear_side(gc, path, "announcement of a dead creator", announced(&side));
-	else if (sscanf(path, SIDE_DIRECTORY "/.shmq-%d-", &shmid) == 1)
-		check_named(gc, path, &side, shmid);
+	else if (shmid_in(path) >= 0)
+		check_named(gc, path, &side, shmid_in(path));
 	return 0;
 }
 

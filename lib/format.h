@@ -38,10 +38,10 @@
 #define FORMAT_MAGIC UINT64_C(0x31716d6873a5f00d) /* 0d f0 a5 "shmq1" */
 #define FORMAT_VERSION 2u
 #define FORMAT_ENDIAN UINT32_C(0x01020304)
-#define FORMAT_PAGE 4096u
-#define FORMAT_LONG 1024u   /* messages that may be so long begin with a cache line */
-#define FORMAT_BLOCK 128u   /* blocks of different writers are this far apart */
-#define FORMAT_SLOT_WORD 8u /* before the bytes of each slot: {turn:32, length:32} */
+#define FORMAT_PAGE UINT64_C(4096)
+#define FORMAT_LONG UINT64_C(1024)   /* messages that may be so long begin with a cache line */
+#define FORMAT_BLOCK UINT64_C(128)   /* blocks of different writers are this far apart */
+#define FORMAT_SLOT_WORD UINT64_C(8) /* before the bytes of each slot: {turn:32, length:32} */
 
 /* MPMC slots: the turn is above this bit of the word. */
 #define FORMAT_TURN_SHIFT 16

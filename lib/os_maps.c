@@ -15,6 +15,7 @@ parse_vma(const char *line, struct shmqi_vma *vma)
 	unsigned long start, end, offset, ino;
 	unsigned major, minor;
 
+	/* The kernel's own text. NOLINTNEXTLINE(cert-err34-c) */
 	if (sscanf(line, "%lx-%lx %*4s %lx %x:%x %lu", &start, &end, &offset, &major, &minor,
 		   &ino) != 6)
 		return false;

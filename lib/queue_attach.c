@@ -201,8 +201,8 @@ open_handle(struct shmq *q)
 		shmqi_peer_show(q->seg, q->index, q->roles & (SHMQ_PRODUCER | SHMQ_CONSUMER));
 	}
 	q->alive = QUEUE_ALIVE;
-	q->hot.can = (q->roles & SHMQ_PRODUCER ? SHMQ_CAN_SEND : 0) |
-		     (q->roles & (SHMQ_CONSUMER | SHMQ_OBSERVER) ? SHMQ_CAN_RECV : 0) |
+	q->hot.can = ((q->roles & SHMQ_PRODUCER) ? SHMQ_CAN_SEND : 0) |
+		     ((q->roles & (SHMQ_CONSUMER | SHMQ_OBSERVER)) ? SHMQ_CAN_RECV : 0) |
 		     (fast(q) ? 0 : SHMQ_CAN_SLOWLY);
 	return 0;
 }
@@ -215,7 +215,7 @@ same_geometry(const struct shmqi_geometry *g, const struct shmq_opts *opts)
 	if (g->kind != opts->kind || g->msg_max != opts->msg_max ||
 	    (opts->capacity && g->capacity != opts->capacity))
 		return -EINVAL;
-	return (g->flags ^ opts->flags) & KIND_FLAGS ? -EINVAL : 0;
+	return ((g->flags ^ opts->flags) & KIND_FLAGS) ? -EINVAL : 0;
 }
 
 static void

@@ -126,7 +126,7 @@ mpsc_send(struct shmq *q, const void *msg, size_t len)
 	unsigned char *bytes = NULL;
 	int err;
 
-	if (likely(q->send.slots)) {
+	if (likely(!q->send.records)) {
 		uint64_t at = q->hot.ring.tail;
 
 		err = shmq_spsc_claim(&q->hot.ring, &slot);
@@ -254,7 +254,7 @@ patrol(struct shmq *q, unsigned char **bytes)
 	struct shmqi_mpsc *m = q->mpsc;
 	unsigned i = m->patrol;
 
-	m->patrol = (i + 1) % q->seg->g.participants;
+	m->patrol = i + 1 < q->seg->g.participants ? i + 1 : 0;
 	m->since = 0;
 	return look_into(q, i, bytes);
 }
@@ -286,7 +286,7 @@ find(struct shmq *q, unsigned char **bytes)
 {
 	struct shmqi_mpsc *m = q->mpsc;
 	unsigned first;
-	int64_t len;
+	int64_t len = -EAGAIN;
 
 	end_grant(m);
 	if (m->since >= PATROL) {

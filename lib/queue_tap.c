@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-#define MARGIN 64u
+#define MARGIN UINT64_C(64)
 #define MARGIN_SLOTS 16u /* rings smaller than this have no margin */
 #define TRIES 8
 
@@ -178,16 +178,16 @@ step(struct shmq *q, unsigned lane)
 static int64_t
 tap_recv(struct shmq *q, void *buf, size_t size)
 {
-	struct shmqi_tap *tap = q->tap;
+	struct shmqi_tap *t = q->tap;
 
-	for (unsigned n = 0; n < tap->lanes; n++) {
-		int64_t len = look(q, &tap->lane[tap->at], buf, size);
+	for (unsigned n = 0; n < t->lanes; n++) {
+		int64_t len = look(q, &t->lane[t->at], buf, size);
 
 		if (len >= 0)
-			step(q, tap->at);
+			step(q, t->at);
 		if (len != -EAGAIN && len < 0)
 			return len;
-		tap->at = (tap->at + 1) % tap->lanes;
+		t->at = (t->at + 1) % t->lanes;
 		if (len >= 0)
 			return len;
 	}

@@ -23,7 +23,7 @@ shmqi_queue_refuse(const struct shmq *q, uint32_t need)
 		return -EINVAL;
 	if (q->failed)
 		return -EBADMSG;
-	return q->hot.can & need ? 0 : -EBUSY;
+	return (q->hot.can & need) ? 0 : -EBUSY;
 }
 
 static bool
@@ -53,7 +53,7 @@ bool
 shmqi_queue_hung_up(struct shmq *q, unsigned peer_role, bool probe, uint64_t *generation)
 {
 	uint64_t known = peer_role == SHMQ_PRODUCER ? q->producers_known : q->consumers_known;
-	uint64_t unasked;
+	uint64_t unasked = 0;
 	bool gone;
 
 	if (!(q->roles & SHMQ_HANGUP))

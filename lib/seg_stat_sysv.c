@@ -18,6 +18,7 @@ sysv_resident(int id)
 	if (!f)
 		return -1;
 	while (resident < 0 && fgets(line, sizeof(line), f))
+		/* The kernel's own text. NOLINTNEXTLINE(cert-err34-c) */
 		if (sscanf(line, "%*d %d %*o %*u %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld",
 			   &found, &rss) == 2 &&
 		    found == id)

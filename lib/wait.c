@@ -136,7 +136,7 @@ learn(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t w
 int
 shmqi_wait(const struct shmqi_wait_ops *ops, const struct shmqi_wait *wait, int64_t timeout_ns)
 {
-	int64_t begin = ops->now_ns(), now = begin, deadline = deadline_of(begin, timeout_ns);
+	int64_t begin = ops->now_ns(), now, deadline = deadline_of(begin, timeout_ns);
 	int64_t spin_end = deadline_of(begin, spin_time(ops, wait)), nap_ns = 0;
 	int err = 0;
 

@@ -193,9 +193,9 @@ op_dead(struct scene *s)
 static void
 op_punch(struct scene *s)
 {
-	off_t page = (off_t)(1 + word(s) % (s->g.total_bytes / FORMAT_PAGE - 1)) * FORMAT_PAGE;
+	off_t at = (off_t)((1 + word(s) % (s->g.total_bytes / FORMAT_PAGE - 1)) * FORMAT_PAGE);
 
-	(void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page, FORMAT_PAGE);
+	(void)fallocate(s->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, FORMAT_PAGE);
 }
 
 /* Not instrumented: of races with this thread there is no end, and they are the point. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 
 /*
@@ -31,6 +32,11 @@ int process_end(pid_t pid);
 void process_join(pid_t pid);
 /* SIGKILL a child and wait for its end, which must be that. */
 void process_kill(pid_t pid);
+/* System calls to sleep in, by the number that /proc shows: under emulation the host's (CMake). */
+#ifndef PROCESS_FUTEX
+#define PROCESS_FUTEX SYS_futex
+#define PROCESS_SIGSUSPEND SYS_rt_sigsuspend
+#endif
 /* Wait until a process sleeps in this system call. */
 void process_await_call(pid_t pid, long number);
 

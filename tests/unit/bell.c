@@ -3,7 +3,6 @@
 #include "bell_world.h"
 
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 
 #include "support/leak.h"
 
@@ -273,7 +272,7 @@ Test(bell, test_sleeper_beside_bells_is_woken)
 		for (int i = 0; i < order; i++)
 			armed(&bells[i], BELL_RECEIVERS);
 		sleeper = process_start(sleep_in_futex, NULL);
-		process_await_call(sleeper, SYS_futex);
+		process_await_call(sleeper, PROCESS_FUTEX);
 		for (int i = order; i < 3; i++)
 			armed(&bells[i], BELL_RECEIVERS);
 		wake_receivers();
@@ -293,7 +292,7 @@ Test(bell, test_sleeper_beside_bell_armed_twice_is_woken)
 
 	armed(&bell, BELL_RECEIVERS);
 	sleeper = process_start(sleep_in_futex, NULL);
-	process_await_call(sleeper, SYS_futex);
+	process_await_call(sleeper, PROCESS_FUTEX);
 	armed(&bell, BELL_RECEIVERS);
 	wake_receivers();
 	process_join(sleeper);
@@ -306,7 +305,7 @@ Test(bell, test_sleeper_beside_bell_arming_is_woken)
 	struct shmqi_bell bell = opened(0);
 	pid_t sleeper = process_start(sleep_in_futex, NULL);
 
-	process_await_call(sleeper, SYS_futex);
+	process_await_call(sleeper, PROCESS_FUTEX);
 	world->participants[0].armed[BELL_RECEIVERS] = BELL_ARMING;
 	world->receivers.armed = 1;
 	wake_receivers();

@@ -2,8 +2,8 @@
 /* lib/os_bell.c: the FIFOs' names: who may open them, and what the dead leave. */
 #include "bell_world.h"
 
+#include <signal.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 TestSuite(bell_name, .init = begin, .fini = end, .timeout = 120);
 
@@ -151,9 +151,11 @@ static void
 open_and_stay(void *arg)
 {
 	struct shmqi_bell bell = opened(*(const unsigned *)arg);
+	sigset_t none;
 
 	armed(&bell, BELL_RECEIVERS);
-	pause();
+	sigemptyset(&none);
+	sigsuspend(&none);
 }
 
 static uint64_t
@@ -162,8 +164,8 @@ killed_owner(unsigned index)
 	pid_t owner = process_start(open_and_stay, &index);
 
 	while (world->participants[index].bell == 0)
-		process_await_call(owner, SYS_pause);
-	process_await_call(owner, SYS_pause);
+		process_await_call(owner, PROCESS_SIGSUSPEND);
+	process_await_call(owner, PROCESS_SIGSUSPEND);
 	process_kill(owner);
 	return world->participants[index].bell;
 }

@@ -4,7 +4,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 
 #define MS INT64_C(1000000)
@@ -197,7 +196,7 @@ TEST_EACH_SPOT(blocking, test_recv_asleep_is_woken_by_send)
 	struct shmq *tx = unit_join(&p, SHMQ_PRODUCER);
 	pid_t pid = process_start(recv_forever, &p);
 
-	process_await_call(pid, SYS_futex);
+	process_await_call(pid, PROCESS_FUTEX);
 	SAME(0, shmq_send(tx, "w", 1, 0));
 	process_join(pid);
 	SAME(0, shmq_detach(tx));
@@ -221,7 +220,7 @@ TEST_EACH_SPOT(blocking, test_send_asleep_is_woken_by_recv)
 	pid_t pid = process_start(send_forever, &p);
 	char c;
 
-	process_await_call(pid, SYS_futex);
+	process_await_call(pid, PROCESS_FUTEX);
 	SAME(1, shmq_recv(rx, &c, 1, 0));
 	process_join(pid);
 	SAME(1, shmq_recv(rx, &c, 1, 0));

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/shm.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 TestSuite(ending, .init = unit_begin, .fini = place_end);
@@ -230,7 +229,7 @@ kill_the_other(enum spot at, unsigned role)
 	gate_pass(s.ready);
 	waiter = process_start(sleep_on, &s);
 	gate_pass(s.ready);
-	process_await_call(waiter, SYS_futex);
+	process_await_call(waiter, PROCESS_FUTEX);
 	process_kill(peer);
 	process_join(waiter);
 	close(s.ready);
@@ -343,7 +342,7 @@ remove_under_sleeper(enum spot at, unsigned role, bool behind)
 		return; /* has no name to lose */
 	waiter = process_start(sleep_on, &s);
 	gate_pass(s.ready);
-	process_await_call(waiter, SYS_futex);
+	process_await_call(waiter, PROCESS_FUTEX);
 	if (behind)
 		remove_behind_our_back(&s.p);
 	else

@@ -163,7 +163,7 @@ Test(hostile_look, test_sysv_without_pages_stat_allocates_none)
 	take_side_file(old, name, from, to);
 	(void)resident_bytes(to);
 	/* Tells what the look before has touched. */
-	MUST(resident_bytes(to) < 10 * FORMAT_PAGE);
+	MUST(resident_bytes(to) < 10 * (int64_t)FORMAT_PAGE);
 	SAME(0, rename(name, old));
 	SAME(0, shmdt(header));
 	SAME(0, shmctl(to, IPC_RMID, NULL));

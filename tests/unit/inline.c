@@ -3,7 +3,6 @@
 #include "unit.h"
 
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "port.h"
@@ -351,7 +350,7 @@ TEST_EACH_SPOT(inlined, test_port_send_wakes_sleeper)
 	pid_t pid = process_start(sleep_for_one, &p);
 
 	SAME(0, port_calls.open(&to, tx));
-	process_await_call(pid, SYS_futex);
+	process_await_call(pid, PROCESS_FUTEX);
 	SAME(0, port_calls.send(&to, "w", 1));
 	process_join(pid);
 	SAME(0, shmq_detach(tx));
@@ -377,7 +376,7 @@ TEST_EACH_SPOT(inlined, test_port_recv_wakes_sleeper)
 	char buf[8];
 
 	SAME(0, port_calls.open(&from, rx));
-	process_await_call(pid, SYS_futex);
+	process_await_call(pid, PROCESS_FUTEX);
 	SAME(1, port_calls.recv(&from, buf, 8));
 	process_join(pid);
 	SAME(1, port_calls.recv(&from, buf, 8));

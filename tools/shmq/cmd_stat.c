@@ -41,7 +41,7 @@ static int
 keep(const struct shmq_participant *row, void *arg)
 {
 	struct rows *rows = arg;
-	struct shmq_participant *more = rows->row;
+	struct shmq_participant *more;
 
 	if (rows->count == rows->room) {
 		rows->room = rows->room ? 2 * rows->room : 16;
