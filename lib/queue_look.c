@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue_look.h"
 
+#include "ring_records.h"
+
 #include <shmq/shmq.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,6 +62,39 @@ records(const struct queue_look *look)
 	return look->g->flags & SHMQ_RECORDS;
 }
 
+/* The header at a position of the ring of records that begins at `offset`. */
+static uint64_t
+header_at(const struct queue_look *look, uint64_t offset, uint64_t position)
+{
+	return word_at(look, offset + position / 8 * 8 % format_records_period(look->g->capacity));
+}
+
+/*
+ * Records, whose counts are hints: who was killed may have left `sent` one short, or `received` ahead of the head. As
+ * for whoever comes anew, the headers at tail and head tell; what they cannot be, while others are at work, is not
+ * believed.
+ */
+static struct queue_counts
+count_records(const struct queue_look *look, uint64_t offset, const struct format_writer *writer,
+	      const struct format_reader *reader)
+{
+	/* Relaxed, all of them: counts, and guesses where to look. */
+	uint64_t tail = shmq_load_relaxed_u64(&writer->tail);
+	uint64_t head = shmq_load_relaxed_u64(&reader->head);
+	struct queue_counts counts = {.received = shmq_load_relaxed_u64(&reader->received),
+				      .sent = shmq_load_relaxed_u64(&writer->sent)};
+	uint64_t header = header_at(look, offset, tail), at;
+
+	if (header == records_present(counts.sent, records_length(header)))
+		counts.sent++;
+	at = records_sequence(header_at(look, offset, head), counts.received);
+	if (counts.received - at <= look->g->capacity / FORMAT_SLOT_WORD)
+		counts.received = at;
+	if ((int64_t)(counts.sent - counts.received) < 0)
+		counts.sent = counts.received;
+	return counts;
+}
+
 /* Relaxed: counts, each alone; but RECYCLE, acquire: slots before a head may be anything. */
 struct queue_counts
 shmqi_look_lane(const struct queue_look *look, unsigned lane)
@@ -67,14 +102,11 @@ shmqi_look_lane(const struct queue_look *look, unsigned lane)
 	const struct format_lane *l = queue_look_lane(look, lane);
 	struct queue_counts counts;
 
-	if (records(look)) {
-		counts.received = shmq_load_relaxed_u64(&l->reader.received);
-		counts.sent = shmq_load_relaxed_u64(&l->writer.sent);
-	} else {
-		/* RECYCLE, acquire: as above. */
-		counts.received = shmq_load_acquire_u64(&l->reader.head);
-		counts.sent = find_tail(look, lane * look->g->lane_bytes, counts.received);
-	}
+	if (records(look))
+		return count_records(look, lane * look->g->lane_bytes, &l->writer, &l->reader);
+	/* RECYCLE, acquire: as above. */
+	counts.received = shmq_load_acquire_u64(&l->reader.head);
+	counts.sent = find_tail(look, lane * look->g->lane_bytes, counts.received);
 	return counts;
 }
 
@@ -95,8 +127,13 @@ look_spsc(const struct queue_look *look, struct shmq_stat *st)
 	const struct format_control *control = queue_look_control(look);
 
 	if (records(look)) {
-		st->received = shmq_load_relaxed_u64(&control->progress.received);
-		st->sent = shmq_load_relaxed_u64(&control->writer.sent);
+		const struct format_reader reader = {
+			.head = shmq_load_relaxed_u64(&control->progress.head),
+			.received = shmq_load_relaxed_u64(&control->progress.received)};
+		struct queue_counts counts = count_records(look, 0, &control->writer, &reader);
+
+		st->received = counts.received;
+		st->sent = counts.sent;
 		return;
 	}
 	/* RECYCLE, acquire: slots before it may be anything. */
