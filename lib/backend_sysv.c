@@ -88,6 +88,9 @@ create_raw(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t
 	if (id < 0 || !(g->flags & (SHMQ_LOCK | SHMQ_POPULATE)))
 		return id;
 	base = shmat(id, NULL, 0);
+	/* Another has removed it since: it was created, and that is all that was asked. */
+	if (base == (void *)-1 && (errno == EINVAL || errno == EIDRM))
+		return id;
 	err = base == (void *)-1 ? shmqi_os_map_error(errno)
 				 : shmqi_sysv_settle(id, g, base, g->segsz);
 	if (base != (void *)-1)
@@ -246,7 +249,7 @@ keep(struct shmq_seg *seg, const struct shmqi_attach_how *how, const struct shmq
 	return sysv_current(o, &seg->address) ? 0 : -ESTALE;
 }
 
-/* A remover takes the side file away, too. */
+/* A remover takes the side file away, too; so does who takes the place of a dead creator. */
 static bool
 being_removed(int id)
 {
@@ -271,7 +274,7 @@ attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	o.writable = seg->writable;
 	if (err == 0)
 		err = shmqi_side_open(&o, &seg->header);
-	if (err == -EXDEV && being_removed(o.shmid))
+	if ((err == -EXDEV || err == -EPROTONOSUPPORT) && being_removed(o.shmid))
 		err = seg->address.number != ADDR_NONE ? -EIDRM : -ESTALE;
 	if (err)
 		return err;

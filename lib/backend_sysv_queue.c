@@ -147,10 +147,15 @@ announces(const struct side *side, const struct shmid_ds *ds)
  * segment without our header, which may be a stranger's, taken for what a dead creator left.
  */
 static bool
+made_for(const struct side *side, const struct shmid_ds *ds)
+{
+	return announces(side, ds) && !side->held && side->record.pid == ds->shm_cpid;
+}
+
+static bool
 left_behind(const struct side *side, const struct shmid_ds *ds)
 {
-	return announces(side, ds) && !side->held && side->record.pid == ds->shm_cpid &&
-	       ds->shm_nattch == 0;
+	return made_for(side, ds) && ds->shm_nattch == 0;
 }
 
 struct search {
@@ -397,7 +402,13 @@ clear_side(struct gc *gc, const char *path, const char *what, int shmid)
 		gc->each(line, err, gc->arg);
 }
 
-/* The SysV segment that a dead creator's announcement is about: its shmid, or -1. */
+#define NO_SEGMENT (-1)
+#define IN_USE (-2)
+
+/*
+ * The SysV segment that a dead creator's announcement is about: its shmid. Somebody may be attached
+ * to it, if only for a look: then what tells that it is worth nothing must stay.
+ */
 static int
 announced(const struct side *side)
 {
@@ -409,10 +420,14 @@ announced(const struct side *side)
 		struct shmid_ds ds;
 		int id = shmctl(i, SHM_STAT, &ds);
 
-		if (id >= 0 && left_behind(side, &ds) && peek(id, &header) && header.magic == 0)
+		if (id < 0 || !made_for(side, &ds))
+			continue;
+		if (ds.shm_nattch)
+			return IN_USE;
+		if (peek(id, &header) && header.magic == 0)
 			return id;
 	}
-	return -1;
+	return NO_SEGMENT;
 }
 
 /* A side file with a shmid in its name, which nobody holds. */
@@ -453,13 +468,17 @@ check_side(const char *path, void *arg)
 {
 	struct gc *gc = arg;
 	struct side side;
+	int shmid;
 
 	if (!read_side(path, &side) || side.held)
 		return 0;
-	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0)
-		clear_side(gc, path, "announcement of a dead creator", announced(&side));
-	else if (shmid_in(path) >= 0)
+	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0) {
+		shmid = announced(&side);
+		if (shmid != IN_USE)
+			clear_side(gc, path, "announcement of a dead creator", shmid);
+	} else if (shmid_in(path) >= 0) {
 		check_named(gc, path, &side, shmid_in(path));
+	}
 	return 0;
 }
 

@@ -46,7 +46,13 @@ shmqi_queue_removed(struct shmq *q, bool probe)
 	/* REMOVED, acquire: a look at the ring that follows sees what was sent before the mark. */
 	if (shmq_load_acquire_u32(q->hot.removed))
 		return true;
-	return probe && object_unlinked(q);
+	if (!probe || !object_unlinked(q))
+		return false;
+	/* REMOVED, release: senders do not ask the kernel, so who knows tells them, and looks at the
+	 * ring for the last time after that. */
+	if (!q->seg->read_only)
+		shmq_store_release_u32(&format_lifecycle(q->seg->object)->removed, 1);
+	return true;
 }
 
 bool

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RACES_MAX 100 /* attaches that met a removal under way */
@@ -72,11 +73,25 @@ shmqi_seg_touch(struct shmq_seg *seg, bool detach)
 	shmq_store_relaxed_u32(&life->lpid, (uint32_t)getpid());
 }
 
-/* How long the user's memory is: `now`, if that is a length the object can have. */
+static bool
+fits(const struct shmq_seg *seg, uint64_t now, uint64_t object_bytes)
+{
+	return now <= object_bytes && seg->file_offset <= object_bytes - now;
+}
+
+/*
+ * How long the user's memory is: `now`, if that is a length the object can have. It may have grown
+ * since it was opened: then it did so before it said so.
+ */
 static int
 measure(struct shmq_seg *seg, const struct shmqi_object *o, uint64_t now)
 {
-	if (now < 1 || now > o->bytes || seg->file_offset > o->bytes - now)
+	struct stat st;
+
+	if (now < 1)
+		return -EBADMSG;
+	if (!fits(seg, now, o->bytes) &&
+	    (o->fd < 0 || fstat(o->fd, &st) != 0 || !fits(seg, now, (uint64_t)st.st_size)))
 		return -EBADMSG;
 	seg->size = (size_t)now;
 	seg->mapped_bytes = shmqi_round_up(seg->size, (size_t)seg->g.page_size);

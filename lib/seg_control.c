@@ -184,7 +184,7 @@ set_sysv(const struct shmqi_address *a, const struct shmq_perm *perm)
 	if (id < 0)
 		return id;
 	if (shmctl(id, IPC_STAT, &ds) != 0 && !(all && errno == EACCES))
-		return -errno;
+		return shmqi_sysv_error(a, id);
 	if (perm->uid != (uid_t)-1)
 		ds.shm_perm.uid = perm->uid;
 	if (perm->gid != (gid_t)-1)
@@ -192,7 +192,7 @@ set_sysv(const struct shmqi_address *a, const struct shmq_perm *perm)
 	if (perm->mode != (mode_t)-1)
 		ds.shm_perm.mode = perm->mode & 0777;
 	if (shmctl(id, IPC_SET, &ds) != 0)
-		return -errno;
+		return shmqi_sysv_error(a, id);
 	set_side(id, perm);
 	return 0;
 }
@@ -425,7 +425,7 @@ lock_or_unlock(const char *addr, bool lock)
 	id = shmqi_sysv_id(&c.a);
 	if (id < 0)
 		return id;
-	return shmctl(id, lock ? SHM_LOCK : SHM_UNLOCK, NULL) == 0 ? 0 : -errno;
+	return shmctl(id, lock ? SHM_LOCK : SHM_UNLOCK, NULL) == 0 ? 0 : shmqi_sysv_error(&c.a, id);
 }
 
 int
