@@ -117,7 +117,8 @@ bc_store_release(uint64_t *p, uint64_t value)
 {
 	if (bc_dies())
 		return;
-	if (bc_weak(p, STATE_RELEASE, RECYCLE_RELEASE, PUBLISH_RELEASE))
+	if (bc_weak(p, STATE_RELEASE, RECYCLE_RELEASE, PUBLISH_RELEASE) ||
+	    (WEAKEN == FLOOR_RELEASE && bc_is_floor(p)))
 		shmq_store_relaxed_u64(p, value);
 	else
 		shmq_store_release_u64(p, value);
@@ -128,7 +129,8 @@ bc_load_acquire(const uint64_t *p)
 {
 	if (bc_dead() || (bc_blind && bc_is_state(p)))
 		return 0;
-	if (bc_weak(p, STATE_ACQUIRE, RECYCLE_ACQUIRE, PUBLISH_ACQUIRE))
+	if (bc_weak(p, STATE_ACQUIRE, RECYCLE_ACQUIRE, PUBLISH_ACQUIRE) ||
+	    (WEAKEN == FLOOR_ACQUIRE && bc_is_floor(p)))
 		return shmq_load_relaxed_u64(p);
 	return shmq_load_acquire_u64(p);
 }

@@ -52,6 +52,8 @@ enum weaken {
 	JOIN_READER,
 	STATE_RELEASE, /* IN, and the head that belongs to it */
 	STATE_ACQUIRE,
+	FLOOR_RELEASE,
+	FLOOR_ACQUIRE,
 	EJECT_WRITER, /* fences */
 	EJECT_READER,
 	EJECT_ATOMIC,	/* a writer that ejects a reader that is no longer what it was */
@@ -65,6 +67,11 @@ enum weaken {
 	ROLE_RELEASE,
 	ROLE_ACQUIRE,
 	ROLE_ATOMIC,
+	/* carries_complete.c, carries_removed.c */
+	COMPLETE_RELEASE,
+	COMPLETE_ACQUIRE,
+	REMOVED_RELEASE,
+	REMOVED_ACQUIRE,
 	COUNT_THEN_TICKET, /* W1: TICKET's release and WAKE's acquire, either of which is enough */
 	WOKEN_BEFORE,	   /* W3: a waker that says whom it has woken before it has */
 	WOKEN_MORE,	   /* W3: one that says it of tickets drawn after its look */
