@@ -198,7 +198,9 @@ struct shmq_stat {
 	uint64_t depth; /**< messages committed and not yet released; lossless broadcast: by the
 			   slowest consumer; lossy, latest: those still there */
 	uint64_t sent,
-		received; /**< messages, since creation; received = sent - depth - lost - dead */
+		received; /**< messages, since creation; received = sent - depth - lost - dead.
+			     MPMC: both too high by the places in the ring that processes killed
+			     on the spot had given up and not yet counted */
 	uint64_t lost;	  /**< MPMC: dropped with consumers that died. From shmq_qstat() of a handle
 			  that only reads: what it has missed; latest: its reads that gave up */
 	uint64_t redelivered, dead;    /**< MPMC: deliveries to another consumer; messages that had

@@ -11,6 +11,8 @@
 
 #include "support/process.h"
 
+#define LATE_NS INT64_C(5000000000)
+
 struct way {
 	ssize_t (*receive)(struct traffic_reader *r, int64_t timeout_ns);
 };
@@ -267,7 +269,8 @@ come_again(struct traffic_reader *r)
 
 /*
  * One that comes after the last sender has left may find that another has been told of the end
- * already: then that there is nothing is the end.
+ * already: then that there is nothing is the end. It may come before that sender is counted, too:
+ * so it does not wait for ever.
  */
 static bool
 may_come_late(const struct traffic *run)
@@ -282,7 +285,9 @@ receive_somehow(struct traffic_reader *r, bool done)
 	size_t way = random_below(&r->end.seed, sizeof(ways) / sizeof(ways[0]));
 	int64_t timeout_ns = traffic_timeout(&r->end);
 
-	return ways[way].receive(r, done && may_come_late(run) ? 0 : timeout_ns);
+	if (may_come_late(run) && (done || timeout_ns == SHMQ_FOREVER))
+		timeout_ns = done ? 0 : LATE_NS;
+	return ways[way].receive(r, timeout_ns);
 }
 
 /* Whether this answer is the end. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/process.h"
 
-#include <criterion/criterion.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -15,47 +14,6 @@
 
 #include <shmq/atomic.h>
 
-#define EXIT_FAILED 99
-
-static pid_t test_pid;
-
-static void
-fail(const char *text)
-{
-	if (getpid() == test_pid)
-		cr_assert_fail("%s", text);
-	dprintf(STDERR_FILENO, "child %d: %s\n", (int)getpid(), text);
-	_exit(EXIT_FAILED);
-}
-
-void
-process_must(bool holds, const char *what, const char *file, int line)
-{
-	char text[512];
-
-	if (holds)
-		return;
-	snprintf(text, sizeof(text), "%s:%d: does not hold: %s", file, line, what);
-	fail(text);
-}
-
-void
-process_same(long long want, long long got, const char *what, const char *at)
-{
-	char text[512];
-
-	if (want == got)
-		return;
-	snprintf(text, sizeof(text), "%s: %s is %lld, not %lld", at, what, got, want);
-	fail(text);
-}
-
-void
-process_begin(void)
-{
-	test_pid = getpid();
-}
-
 pid_t
 process_start(void (*body)(void *arg), void *arg)
 {
@@ -66,7 +24,7 @@ process_start(void (*body)(void *arg), void *arg)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent && getppid() != 0) /* 0: the first in a new PID namespace */
-		_exit(EXIT_FAILED);
+		_exit(PROCESS_FAILED);
 	body(arg);
 	_exit(0);
 }

@@ -9,9 +9,12 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+/* The exit status of a child in which something did not hold. */
+#define PROCESS_FAILED 99
+
 /*
  * What must hold, in the test's process and in any child of it: there the child ends, and its
- * parent sees it.
+ * parent sees it. must.c, for Criterion's programs; crash/every_must.c has its own.
  */
 void process_must(bool holds, const char *what, const char *file, int line);
 void process_same(long long want, long long got, const char *what, const char *at);

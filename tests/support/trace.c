@@ -110,6 +110,19 @@ victim_reaches(pid_t pid, long number)
 }
 
 void
+victim_goes_on(pid_t pid)
+{
+	SAME(SIGSTOP, run(PTRACE_CONT, pid));
+}
+
+void
+victim_leaves(pid_t pid)
+{
+	ask(PTRACE_CONT, pid, 0);
+	process_join(pid);
+}
+
+void
 victim_kill(pid_t pid)
 {
 	process_kill(pid);

@@ -30,6 +30,10 @@ bool victim_calls(pid_t pid, unsigned long count);
  * again, before.
  */
 bool victim_reaches(pid_t pid, long number);
+/* Let it run to its next victim_begins() or victim_ends(). */
+void victim_goes_on(pid_t pid);
+/* Let it run to its end, which must be exit(0). */
+void victim_leaves(pid_t pid);
 /* SIGKILL, and wait for the end. */
 void victim_kill(pid_t pid);
 
