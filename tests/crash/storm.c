@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The one who kills: starts processes, kills them, ends rounds, and watches that things go on. */
-#include <criterion/criterion.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,7 +16,6 @@
 #include "storm.h"
 #include "support/process.h"
 
-#define ROUND_KILLS 100
 #define LINGER_NS 300000	       /* the longest, between two kills */
 #define LIMIT_NS UINT64_C(60000000000) /* no progress for so long is none */
 
@@ -29,6 +28,18 @@ sleep_ns(uint64_t ns)
 	const struct timespec t = {.tv_nsec = (long)ns};
 
 	nanosleep(&t, NULL);
+}
+
+void
+storm_complain(const struct storm *storm, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	dprintf(STDERR_FILENO, "%s on %s: %s\n", storm->kind->name, storm->place.create, text);
 }
 
 /* Lives -------------------------------------------------------------------------------------- */
@@ -54,18 +65,53 @@ seat_start(struct storm *storm, bool producer, unsigned seat)
 	storm->pids[producer][seat] = start(storm, worker);
 }
 
+/* It was killed, or, if it was asked to, has left before. */
 static void
-seat_kill(struct storm *storm, bool producer, unsigned seat)
+seat_ended(struct storm *storm, bool producer, unsigned seat, int status)
 {
-	struct storm_life *life = &storm->shared->lives[storm->life_of[producer][seat]];
+	bool left = storm->leaving[producer][seat] && status == 0;
 
-	process_kill((pid_t)storm->pids[producer][seat]);
-	life->killed_ns = clock_now_ns();
 	storm->pids[producer][seat] = 0;
-	storm->stopped[producer][seat] = false;
+	storm->stopped[producer][seat] = storm->leaving[producer][seat] = false;
+	if (left) {
+		storm->sum.leaves++;
+		return;
+	}
+	SAME(0, WIFEXITED(status) ? WEXITSTATUS(status) : 0);
+	SAME(SIGKILL, WTERMSIG(status));
+	storm->shared->lives[storm->life_of[producer][seat]].killed_ns = clock_now_ns();
 	storm->sum.kills++;
 	storm->sum.killed_producers += producer;
 	storm->sum.killed_consumers += !producer;
+}
+
+static void
+seat_kill(struct storm *storm, bool producer, unsigned seat)
+{
+	pid_t pid = (pid_t)storm->pids[producer][seat];
+
+	SAME(0, kill(pid, SIGKILL));
+	seat_ended(storm, producer, seat, process_end(pid));
+}
+
+/* Ask it to leave. It may have to wait for others first. */
+static void
+seat_leave(struct storm *storm, bool producer, unsigned seat)
+{
+	storm->leaving[producer][seat] = true;
+	/* Relaxed: it carries nothing. */
+	shmq_store_relaxed_u64(&storm->shared->seats[producer][seat].leave,
+			       storm->life_of[producer][seat]);
+}
+
+/* Whether it ended, without waiting. */
+static bool
+has_ended(pid_t pid)
+{
+	siginfo_t end = {.si_pid = 0};
+
+	SAME(0, waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | WNOHANG));
+	return end.si_pid != 0;
 }
 
 static unsigned
@@ -87,7 +133,7 @@ seat_stop(struct storm *storm, bool producer, unsigned seat)
 
 /*
  * Somebody, by chance: who is down is started; who lives is killed, and mostly followed at once, or
- * stopped for a while.
+ * stopped for a while, or asked to leave.
  */
 static void
 strike(struct storm *storm)
@@ -98,9 +144,15 @@ strike(struct storm *storm)
 	unsigned seat = producer ? n : n - storm->kind->producers;
 
 	if (storm->pids[producer][seat]) {
-		if (random_below(&storm->seed, storm->stopped[producer][seat] ? 2 : 8) == 0) {
+		switch (random_below(&storm->seed, storm->stopped[producer][seat] ? 2 : 8)) {
+		case 0:
 			seat_stop(storm, producer, seat);
 			return;
+		case 7:
+			seat_leave(storm, producer, seat);
+			return;
+		default:
+			break;
 		}
 		seat_kill(storm, producer, seat);
 		if (random_below(&storm->seed, 4) == 0)
@@ -111,14 +163,18 @@ strike(struct storm *storm)
 
 /* Watching ----------------------------------------------------------------------------------- */
 
-/* Who does not end by itself, and does not fail. */
+/* Nobody ends by itself, and fails, but who was asked to leave: who comes next follows it. */
 static void
-must_live(const struct storm *storm)
+must_live(struct storm *storm)
 {
 	for (unsigned i = 0; i < 2 * STORM_SEATS; i++) {
 		pid_t pid = (pid_t)storm->pids[i % 2][i / 2];
 
-		MUST(pid == 0 || waitpid(pid, NULL, WNOHANG | WNOWAIT) == 0 || errno == EINVAL);
+		if (pid == 0 || !has_ended(pid))
+			continue;
+		MUST(storm->leaving[i % 2][i / 2]);
+		seat_ended(storm, i % 2, i / 2, process_end(pid));
+		seat_start(storm, i % 2, i / 2);
 	}
 }
 
@@ -158,38 +214,45 @@ goes_on(const struct storm *storm, bool producer, uint64_t from[2][STORM_SEATS])
 	return storm->sole[producer] ? moved > 0 : moved == n;
 }
 
-/* Nobody is killed any more; whoever sends or receives must get on with it. */
-static void
+/*
+ * Nobody is killed or leaves any more; whoever sends or receives must get on with it. False: there
+ * is no room for notes of that, and so nobody knows whether a consumer is attached.
+ */
+static bool
 calm(struct storm *storm)
 {
 	uint64_t from[2][STORM_SEATS], limit = clock_now_ns() + LIMIT_NS;
 
 	for (unsigned i = 0; i < 2 * STORM_SEATS; i++) {
+		if (storm->leaving[i % 2][i / 2])
+			seat_kill(storm, i % 2, i / 2);
 		if (storm->stopped[i % 2][i / 2])
 			seat_stop(storm, i % 2, i / 2);
 		if (i / 2 < seats(storm, i % 2) && !storm->pids[i % 2][i / 2])
 			seat_start(storm, i % 2, i / 2);
 	}
+	/* Relaxed: a step after this is by one who has seen it, or sees it before it detaches. */
+	shmq_store_relaxed_u64(&storm->shared->settled, 1);
 	steps_of(storm, from);
-	while (!out_of_notes(storm) &&
-	       !(goes_on(storm, PRODUCER, from) && goes_on(storm, CONSUMER, from))) {
+	while (!(goes_on(storm, PRODUCER, from) && goes_on(storm, CONSUMER, from))) {
+		if (out_of_notes(storm))
+			return false;
 		must_live(storm);
 		MUST(clock_now_ns() < limit && "somebody is stuck");
 		sleep_ns(100000);
 	}
+	return true;
 }
 
 static void
-await_end(pid_t pid, const char *who)
+await_end(const struct storm *storm, pid_t pid, const char *who)
 {
 	uint64_t limit = clock_now_ns() + LIMIT_NS;
-	siginfo_t end = {.si_pid = 0};
 
-	while (end.si_pid == 0) {
+	while (!has_ended(pid)) {
 		if (clock_now_ns() > limit)
-			cr_log_error("%s is stuck", who);
+			storm_complain(storm, "%s is stuck", who);
 		MUST(clock_now_ns() < limit);
-		SAME(0, waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | WNOHANG));
 		sleep_ns(50000);
 	}
 	process_join(pid);
@@ -223,6 +286,7 @@ clear_notes(struct storm *storm)
 	}
 	memset(shared, 0, offsetof(struct storm_shared, sent));
 	storm->lives = 0;
+	storm->removed_ns = 0;
 	storm->sum = (struct storm_sum){0};
 }
 
@@ -253,10 +317,101 @@ drain(struct storm *storm, pid_t witness)
 	if (!storm->stream)
 		consumer = start(storm, rest);
 	gate_open(last.gate);
-	await_end(producer, "the last producer");
+	await_end(storm, producer, "the last producer");
 	if (consumer)
-		await_end(consumer, storm->stream ? "the witness" : "the last consumer");
+		await_end(storm, consumer, storm->stream ? "the witness" : "the last consumer");
 	close(last.gate);
+}
+
+/* What has the address now is another one. */
+static void
+use_address_again(const struct storm *storm)
+{
+	struct place again;
+
+	if (storm->place.on == ON_MEMFD)
+		return; /* it has no name */
+	again = place_segment(storm->place.on, storm->name, NULL);
+	SAME(SHMQ_SEGMENT, place_stat(&again).kind);
+	place_remove(&again);
+}
+
+/*
+ * How the queue stands when so many are attached. On sysv: who only looks (shmq_stat(), shmq_list(),
+ * shmq_gc(), of other storms) counts, too, for a moment.
+ */
+static void
+stat_when_left(struct storm *storm, const struct shmq *eyes, int64_t attached)
+{
+	uint64_t limit = clock_now_ns() + LIMIT_NS;
+
+	for (;;) {
+		storm->after = (struct shmq_stat){.size = sizeof(storm->after)};
+		if (eyes)
+			SAME(0, shmq_qstat(eyes, &storm->after));
+		else
+			storm->after = place_stat(&storm->place);
+		if (storm->after.nattch == attached)
+			return;
+		if (clock_now_ns() > limit)
+			SAME(attached, storm->after.nattch);
+		sleep_ns(50000);
+	}
+}
+
+/*
+ * The queue goes under those who use it; they end, once what is left is received. A handle stays,
+ * to see how it stands then: an observer's, or, where there is room for one more, a producer's, as
+ * an observer is not told what dead consumers of MPMC had.
+ */
+static void
+take_away(struct storm *storm, pid_t witness)
+{
+	unsigned role = storm->sole[PRODUCER] ? SHMQ_OBSERVER : SHMQ_PRODUCER;
+	struct shmq *eyes = NULL;
+	int err;
+
+	SAME(0, shmq_attach(&eyes, storm->place.attach, role));
+	/* Relaxed: who finds the queue gone sees it, by the system calls on the way. */
+	shmq_store_relaxed_u64(&storm->shared->removed, 1);
+	/* Who comes between its two steps, with shmq_gc(), may be the first with the second. */
+	err = shmq_remove(storm->place.attach);
+	if (err != -ENOENT || !storm->bells)
+		SAME(0, err);
+	storm->removed_ns = clock_now_ns();
+	use_address_again(storm);
+	for (unsigned i = 0; i < 2 * STORM_SEATS; i++) {
+		if (storm->pids[i % 2][i / 2])
+			await_end(storm, (pid_t)storm->pids[i % 2][i / 2],
+				  i % 2 ? "a producer of a removed queue"
+					: "a consumer of a removed queue");
+		storm->pids[i % 2][i / 2] = 0;
+	}
+	if (witness)
+		await_end(storm, witness, "the witness of a removed queue");
+	stat_when_left(storm, eyes, 1);
+	SAME(SHMQ_DEST, storm->after.mode & SHMQ_DEST);
+	SAME(storm->lossy || role == SHMQ_PRODUCER,
+	     storm->after.producers + storm->after.consumers);
+	SAME(0, shmq_detach(eyes));
+	if (storm->place.fd >= 0)
+		close(storm->place.fd);
+	storm->place.attach[0] = '\0';
+	storm->sum.removals = 1;
+}
+
+/* Everybody is killed, and what is left is received. */
+static void
+end_by_drain(struct storm *storm, pid_t witness)
+{
+	for (unsigned i = 0; i < 2 * STORM_SEATS; i++)
+		if (storm->pids[i % 2][i / 2])
+			seat_kill(storm, i % 2, i / 2);
+	drain(storm, witness);
+	stat_when_left(storm, NULL, 0);
+	SAME(0, storm->after.producers + storm->after.consumers);
+	if (!storm->stream)
+		SAME(0, storm->after.depth);
 }
 
 static void
@@ -269,17 +424,12 @@ add_up(struct storm *storm)
 		total[i] += sum[i];
 }
 
-static void
+static bool
 account(struct storm *storm)
 {
 	struct storm_sum *sum = &storm->sum;
 	const struct shmq_stat *was = &storm->before, *is = &storm->after;
 
-	storm->after = place_stat(&storm->place);
-	SAME(0, is->nattch);
-	SAME(0, is->producers + is->consumers);
-	if (!storm->stream)
-		SAME(0, is->depth);
 	SAME(is->sent, is->received + is->depth + is->lost + is->dead);
 	sum->sent = is->sent - was->sent;
 	sum->lost = is->lost - was->lost;
@@ -290,11 +440,11 @@ account(struct storm *storm)
 	else
 		storm_account(storm);
 	add_up(storm);
-	SAME(0, sum->unexplained);
+	return sum->unexplained == 0;
 }
 
-static void
-run_round(struct storm *storm, unsigned kills)
+bool
+storm_round(struct storm *storm, unsigned kills, enum storm_end end)
 {
 	pid_t witness;
 
@@ -306,53 +456,38 @@ run_round(struct storm *storm, unsigned kills)
 		must_live(storm);
 		sleep_ns(random_below(&storm->seed, LINGER_NS));
 	}
-	calm(storm);
-	for (unsigned i = 0; i < 2 * STORM_SEATS; i++) {
-		if (storm->pids[i % 2][i / 2])
-			seat_kill(storm, i % 2, i / 2);
-	}
-	drain(storm, witness);
-	account(storm);
-}
-
-static void
-print_table(const struct storm *storm, uint64_t ns)
-{
-	const struct storm_sum *t = &storm->total;
-
-	printf("%-20s kills %6llu (%llu+%llu), stops %llu  sent %9llu  received %9llu  noted %9llu  "
-	       "redelivered %5llu  dropped %6llu  dead %4llu | in doubt: sent %5llu, not %5llu; repeated %5llu; "
-	       "unnoted %5llu; unreleased %4llu; uncounted %llu; unexplained %llu | %.1f s\n",
-	       storm->kind->name, (unsigned long long)t->kills,
-	       (unsigned long long)t->killed_producers, (unsigned long long)t->killed_consumers,
-	       (unsigned long long)t->stops, (unsigned long long)t->sent,
-	       (unsigned long long)t->received, (unsigned long long)t->all,
-	       (unsigned long long)t->redelivered, (unsigned long long)t->lost,
-	       (unsigned long long)t->dead, (unsigned long long)t->doubt_sent,
-	       (unsigned long long)t->doubt_unsent, (unsigned long long)t->repeated,
-	       (unsigned long long)t->unnoted, (unsigned long long)t->unreleased,
-	       (unsigned long long)t->uncounted, (unsigned long long)t->unexplained,
-	       (double)ns / 1e9);
-	fflush(stdout);
+	if (calm(storm) && end == BY_REMOVAL)
+		take_away(storm, witness);
+	else
+		end_by_drain(storm, witness);
+	return account(storm);
 }
 
 void
-storm_run(const struct storm_kind *kind, unsigned kills)
+storm_open(struct storm *storm, const struct storm_kind *kind, enum place_backend on)
 {
-	static struct storm storm;
-	uint64_t began = clock_now_ns();
 	int type = kind->opts.kind;
 
-	prctl(PR_SET_TIMERSLACK, 1UL);
-	storm = (struct storm){.kind = kind, .seed = 4711};
-	storm.sole[CONSUMER] = type == SHMQ_SPSC || type == SHMQ_MPSC;
-	storm.sole[PRODUCER] = type != SHMQ_MPSC && type != SHMQ_MPMC;
-	storm.stream = type == SHMQ_BROADCAST || type == SHMQ_LATEST;
-	storm.lossy = type == SHMQ_LATEST || (kind->opts.flags & SHMQ_LOSSY);
-	storm.place = place_queue(ON_SHM, 0, &kind->opts);
-	storm.shared = process_share(sizeof(*storm.shared));
-	while (storm.total.kills < kills)
-		run_round(&storm, ROUND_KILLS);
-	print_table(&storm, clock_now_ns() - began);
-	place_remove(&storm.place);
+	storm->kind = kind;
+	storm->sole[CONSUMER] = type == SHMQ_SPSC || type == SHMQ_MPSC;
+	storm->sole[PRODUCER] = type != SHMQ_MPSC && type != SHMQ_MPMC;
+	storm->stream = type == SHMQ_BROADCAST || type == SHMQ_LATEST;
+	storm->lossy = type == SHMQ_LATEST || (kind->opts.flags & SHMQ_LOSSY);
+	storm->place = place_queue(on, storm->name, &kind->opts);
+	if (!storm->shared)
+		storm->shared = process_share(sizeof(*storm->shared));
+}
+
+void
+storm_close(struct storm *storm)
+{
+	if (storm->place.attach[0])
+		place_remove(&storm->place);
+	storm->place.attach[0] = '\0';
+}
+
+void
+storm_forget(struct storm *storm)
+{
+	SAME(0, madvise(storm->shared, sizeof(*storm->shared), MADV_REMOVE));
 }

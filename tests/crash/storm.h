@@ -8,6 +8,9 @@
  * that it has released it. So of each process there is at most one note that is not finished, the
  * last one, and only when it was killed: that is the difference which this kill explains.
  *
+ * A round ends with one last message after which all that is left is received; or by the removal of
+ * the queue under its senders and receivers, who then end by themselves.
+ *
  * Senders and receivers sit in seats; a seat's processes, one after the other, are lives. Where a
  * role is for one only, the seats are rivals for it.
  */
@@ -87,7 +90,8 @@ struct storm_seat {
 	uint64_t next;	   /* producers: number of the next message */
 	uint64_t steps;	   /* operations done */
 	uint64_t attached; /* the life that is */
-	uint64_t reserved[13];
+	uint64_t leave;	   /* the life that is asked to end by itself */
+	uint64_t reserved[12];
 };
 
 struct storm_life {
@@ -101,7 +105,9 @@ struct storm_shared {
 	uint64_t stamp; /* of the next message; sole producer only */
 	uint64_t returned; /* the stamp that comes after that of the last message whose send returned */
 	uint64_t highest; /* position received by anybody, plus 1 */
-	uint64_t reserved[13];
+	uint64_t settled; /* nobody detaches for a while any more */
+	uint64_t removed; /* the queue is, or is about to be */
+	uint64_t reserved[11];
 	struct storm_seat seats[2][STORM_SEATS]; /* [1]: producers */
 	struct storm_life lives[STORM_LIVES];
 	struct storm_sent sent[STORM_SEATS][STORM_SENT];
@@ -111,6 +117,7 @@ struct storm_shared {
 /* What one round, or all rounds, came to. */
 struct storm_sum {
 	uint64_t kills, killed_producers, killed_consumers, stops;
+	uint64_t leaves, removals;	  /* ended when asked to; rounds that ended by removal */
 	uint64_t sent;			  /* by shmq_stat */
 	uint64_t received;		  /* different messages; streams: by the witness */
 	uint64_t redelivered, lost, dead; /* by shmq_stat; lossy: what the witness missed */
@@ -121,21 +128,29 @@ struct storm_sum {
 	uint64_t unnoted;    /* consumed, or delivered, and killed before it was noted */
 	uint64_t unreleased; /* noted and killed before release returned: it was released */
 	uint64_t uncounted;  /* void positions that stat takes for messages */
+	uint64_t left;	     /* sent while the queue was removed, after its receivers had left */
 	uint64_t unexplained;
 };
 
+/* Faults of our own, to see that they are found. */
+enum storm_plant { SOUND, LOSES, REPEATS };
+
 struct storm {
 	const struct storm_kind *kind;
+	unsigned name; /* of place_queue() */
+	bool bells;    /* they also wait by shmq_fd(); those killed leave its names behind */
+	enum storm_plant plant;
 	struct place place;
 	struct storm_shared *shared;
 	uint64_t seed;
 	int64_t pids[2][STORM_SEATS]; /* 0: down */
-	bool stopped[2][STORM_SEATS];
+	bool stopped[2][STORM_SEATS], leaving[2][STORM_SEATS];
 	unsigned life_of[2][STORM_SEATS];
 	unsigned lives;
 	bool sole[2]; /* consumers, producers: a role for one at a time */
 	bool stream;  /* each consumer gets every message, or misses it and knows */
 	bool lossy;
+	uint64_t removed_ns; /* when shmq_remove() had returned; 0: the round did not end so */
 	struct shmq_stat before, after;
 	struct storm_sum sum, total;
 };
@@ -150,7 +165,7 @@ struct storm_worker {
 	uint64_t seed;
 };
 
-/* storm_worker.c: the bodies of processes; `arg` is a storm_worker. */
+/* storm_send.c, storm_receive.c: the bodies of processes; `arg` is a storm_worker. */
 void storm_produce(void *arg);
 void storm_consume(void *arg);
 
@@ -179,7 +194,28 @@ struct storm_match *storm_match_new(const struct storm *storm, bool peek_takes);
 bool storm_match_add(struct storm_match *match, const struct storm_window *window);
 void storm_match_free(struct storm_match *match);
 
-/* storm.c: the whole storm; prints its line of the table. */
+/* storm.c */
+enum storm_end { BY_DRAIN, BY_REMOVAL };
+
+/* Make the storm's queue there; what it knows of former queues stays (zeroed at first). */
+void storm_open(struct storm *storm, const struct storm_kind *kind, enum place_backend on);
+/* One round of about so many kills; false: differences that nothing explains. */
+bool storm_round(struct storm *storm, unsigned kills, enum storm_end end);
+/* Remove the queue, if no round has. */
+void storm_close(struct storm *storm);
+/* Give the memory of notes back; between rounds. */
+void storm_forget(struct storm *storm);
+/* Say on stderr what is wrong. */
+void storm_complain(const struct storm *storm, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* storm_run.c: the whole storm on shm:, as a test; prints its line of the table. */
 void storm_run(const struct storm_kind *kind, unsigned kills);
+
+/* storm_kinds.c */
+extern const struct storm_kind storm_kinds[];
+extern const unsigned storm_kind_count;
+/* NULL: there is none. */
+const struct storm_kind *storm_kind_named(const char *name);
 
 #endif

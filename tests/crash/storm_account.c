@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What became of the messages of a round, where each is for one consumer. */
-#include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "storm.h"
@@ -29,15 +29,15 @@ struct account {
 	uint64_t returned, distinct, missing, not_done, not_done_top, redelivered;
 };
 
-static struct fate fates[STORM_SEATS][STORM_SENT];
+static struct fate (*fates)[STORM_SENT]; /* by seat */
 static uint64_t last_of_life[STORM_LIVES], last_of_seat[STORM_SEATS];
 
 static void
 odd(struct account *a, const char *what, uint64_t seat, uint64_t number)
 {
 	a->sum->unexplained++;
-	cr_log_error("%s: seat %llu, number %llu: %s", a->storm->kind->name,
-		     (unsigned long long)seat, (unsigned long long)number, what);
+	storm_complain(a->storm, "seat %llu, number %llu: %s", (unsigned long long)seat,
+		       (unsigned long long)number, what);
 }
 
 /* Receivers ---------------------------------------------------------------------------------- */
@@ -206,29 +206,58 @@ judge_noted(struct account *a, unsigned seat, uint64_t number)
 	}
 }
 
+/* Whether it came when the queue was being removed and its receivers had left: in a last call. */
+static bool
+is_left(const struct account *a, unsigned seat, uint64_t number)
+{
+	uint64_t n = a->shared->seats[true][seat].next;
+
+	if (!a->storm->removed_ns || a->sum->left >= a->storm->after.depth ||
+	    number + STORM_BATCH < n)
+		return false;
+	for (uint64_t i = number + 1; i < n; i++)
+		if (fates[seat][i].notes)
+			return false;
+	return true;
+}
+
+/* Its send had returned, and nobody noted it: some receiver was killed with it, or it is lost. */
+static void
+judge_missing(struct account *a, unsigned seat, uint64_t number)
+{
+	struct storm_window window;
+
+	if (is_left(a, seat, number)) {
+		a->sum->left++;
+		return;
+	}
+	window = window_of(a, seat, number);
+	a->missing++;
+	a->sum->unnoted++;
+	if (!storm_match_add(a->match, &window))
+		odd(a, "lost", seat, number);
+}
+
 static void
 judge(struct account *a, unsigned seat, uint64_t number)
 {
 	uint64_t word = a->shared->sent[seat][number].word;
 	bool noted = fates[seat][number].notes;
-	struct storm_window window;
 
 	a->returned += (word & 3) == RETURNED;
+	if ((word & 3) == RETURNED && a->storm->removed_ns &&
+	    a->shared->sent[seat][number].time > a->storm->removed_ns)
+		odd(a, "sent after the removal", seat, number);
 	if ((word & 3) == BEGUN) {
 		if (!a->shared->lives[word >> 2].killed_ns)
 			odd(a, "not returned, but nobody was killed", seat, number);
 		a->sum->doubt_sent += noted;
 		a->begun_only += !noted;
 	}
-	if (noted) {
+	if (noted)
 		judge_noted(a, seat, number);
-	} else if ((word & 3) == RETURNED) {
-		window = window_of(a, seat, number);
-		a->missing++;
-		a->sum->unnoted++;
-		if (!storm_match_add(a->match, &window))
-			odd(a, "lost", seat, number);
-	}
+	else if ((word & 3) == RETURNED)
+		judge_missing(a, seat, number);
 }
 
 /* A sender has but its last call in doubt. */
@@ -299,7 +328,10 @@ check_sums(struct account *a)
 		match_doubtful(a, sum->sent - known);
 	sum->doubt_unsent = a->begun_only;
 	sum->received = a->distinct;
-	if (a->distinct + a->missing != sum->sent)
+	if (a->storm->removed_ns && sum->left != a->storm->after.depth)
+		odd(a, "left in the queue, but not by a last call", STORM_SEATS,
+		    a->storm->after.depth);
+	if (a->distinct + a->missing + sum->left != sum->sent)
 		odd(a, "received and lost are not what was sent", STORM_SEATS, sum->sent);
 	if (a->redeliver) {
 		if (sum->lost || sum->dead > a->not_done_top + a->missing)
@@ -329,8 +361,8 @@ storm_account(struct storm *storm)
 		.redeliver = opts->flags & SHMQ_REDELIVER,
 	};
 
-	for (unsigned seat = 0; seat < STORM_SEATS; seat++)
-		memset(fates[seat], 0, storm->shared->seats[true][seat].next * sizeof(**fates));
+	fates = calloc(STORM_SEATS, sizeof(*fates));
+	MUST(fates != NULL);
 	memset(last_of_life, 0, sizeof(last_of_life));
 	memset(last_of_seat, 0, sizeof(last_of_seat));
 	a.match = storm_match_new(storm, a.mpmc);
@@ -340,4 +372,5 @@ storm_account(struct storm *storm)
 		judge_seat(&a, seat);
 	check_sums(&a);
 	storm_match_free(a.match);
+	free(fates);
 }
