@@ -142,16 +142,17 @@ announces(const struct side *side, const struct shmid_ds *ds)
 	       side->record.key == ds->shm_perm.__key;
 }
 
-/*
- * Whether it announced that very one and nobody else has anything to do with it: only then is a
- * segment without our header, which may be a stranger's, taken for what a dead creator left.
- */
+/* Whether it announced that very one, and is dead. */
 static bool
 made_for(const struct side *side, const struct shmid_ds *ds)
 {
 	return announces(side, ds) && !side->held && side->record.pid == ds->shm_cpid;
 }
 
+/*
+ * Whether that is so, and nobody else has anything to do with it: only then is a
+ * segment without our header, which may be a stranger's, taken for what a dead creator left.
+ */
 static bool
 left_behind(const struct side *side, const struct shmid_ds *ds)
 {
@@ -476,8 +477,10 @@ check_side(const char *path, void *arg)
 		shmid = announced(&side);
 		if (shmid != IN_USE)
 			clear_side(gc, path, "announcement of a dead creator", shmid);
-	} else if (shmid_in(path) >= 0) {
-		check_named(gc, path, &side, shmid_in(path));
+	} else {
+		shmid = shmid_in(path);
+		if (shmid >= 0)
+			check_named(gc, path, &side, shmid);
 	}
 	return 0;
 }
