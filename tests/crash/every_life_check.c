@@ -54,59 +54,11 @@ life_segment(struct every_scene *s)
 /* What is left -------------------------------------------------------------------------------- */
 
 static void
-check_leftovers(unsigned want)
-{
-	if (place_is_private())
-		SAME(want, place_leftovers());
-}
-
-static void
-check_nothing_left(void)
-{
-	check_leftovers(0);
-	if (place_is_private())
-		SAME(0, place_used_bytes());
-}
-
-static void
-clear_up(void)
-{
-	MUST(shmq_gc(0, NULL, NULL) >= 0);
-	if (place_is_private())
-		SAME(0, shmq_gc(1, NULL, NULL));
-}
-
-static void
 remove_and_check(struct every_scene *s)
 {
 	place_remove(&s->place);
-	clear_up();
-	check_nothing_left();
-}
-
-static void
-use(struct shmq *q)
-{
-	char byte = 0;
-
-	SAME(0, shmq_send(q, "x", 1, 0));
-	SAME(1, shmq_recv(q, &byte, 1, 0));
-	SAME('x', byte);
-}
-
-/* Attach by address, and use it if it is there; whether it is. */
-static bool
-is_there(const struct every_scene *s)
-{
-	struct shmq *q = NULL;
-	int err = shmq_attach(&q, s->place.attach, SHMQ_PRODUCER | SHMQ_CONSUMER);
-
-	if (err == -ENOENT)
-		return false;
-	SAME(0, err);
-	use(q);
-	SAME(0, shmq_detach(q));
-	return true;
+	place_clear_up();
+	place_expect_nothing();
 }
 
 /* Creation ------------------------------------------------------------------------------------ */
@@ -116,19 +68,19 @@ bool
 life_after_create(struct every_scene *s, unsigned way)
 {
 	unsigned parts = s->place.on == ON_SYSV ? 2 : 1; /* the side file */
-	bool there = is_there(s);
+	bool there = place_serves(&s->place);
 	struct shmq *q = NULL;
 
 	if (way == 0) {
-		clear_up();
-		SAME(there, is_there(s));
-		check_leftovers(there ? parts : 0);
+		place_clear_up();
+		SAME(there, place_serves(&s->place));
+		place_expect_leftovers(there ? parts : 0);
 	} else if (way == 1) {
 		SAME(there ? -EEXIST : 0, shmq_create(s->place.create, &every_life_opts));
-		MUST(is_there(s));
+		MUST(place_serves(&s->place));
 	}
 	SAME(0, shmq_open(&q, s->place.create, &every_life_opts, SHMQ_PRODUCER | SHMQ_CONSUMER));
-	use(q);
+	place_use(q);
 	SAME(1, place_stat(&s->place).nattch);
 	SAME(0, shmq_detach(q));
 	remove_and_check(s);
@@ -149,8 +101,8 @@ life_after_create_segment(struct every_scene *s, unsigned way)
 		SAME(0, shmq_seg_detach(seg));
 		SAME(0, shmq_remove(s->place.attach));
 	}
-	clear_up();
-	check_nothing_left();
+	place_clear_up();
+	place_expect_nothing();
 	return err == 0;
 }
 
@@ -165,7 +117,7 @@ life_after_role(struct every_scene *s, unsigned way)
 	SAME(0, st.nattch);
 	SAME(0, st.producers + st.consumers);
 	SAME(0, st.depth);
-	MUST(is_there(s));
+	MUST(place_serves(&s->place));
 	SAME(0, place_stat(&s->place).nattch);
 	remove_and_check(s);
 	return false;
@@ -201,7 +153,7 @@ removed(struct every_scene *s, unsigned way)
 		err = shmq_remove(s->place.attach);
 		MUST(err == 0 || err == -ENOENT);
 	}
-	clear_up();
+	place_clear_up();
 	return !there;
 }
 
@@ -210,7 +162,7 @@ life_after_remove(struct every_scene *s, unsigned way)
 {
 	bool gone = removed(s, way);
 
-	check_nothing_left();
+	place_expect_nothing();
 	return gone;
 }
 
@@ -230,8 +182,8 @@ life_after_remove_held(struct every_scene *s, unsigned way)
 	SAME(-EIDRM, shmq_recv(s->seat[IN], bytes, sizeof(bytes), SHMQ_FOREVER));
 	SAME(0, shmq_detach(s->seat[IN]));
 	s->seat[IN] = NULL;
-	clear_up();
-	check_nothing_left();
+	place_clear_up();
+	place_expect_nothing();
 	return gone;
 }
 
@@ -252,10 +204,10 @@ life_after_lock(struct every_scene *s, unsigned way)
 	(void)way;
 	SAME(0, shmq_lock(s->place.attach));
 	MUST(is_locked(s));
-	MUST(is_there(s));
+	MUST(place_serves(&s->place));
 	SAME(0, shmq_unlock(s->place.attach));
 	MUST(!is_locked(s));
-	MUST(is_there(s));
+	MUST(place_serves(&s->place));
 	SAME(0, place_stat(&s->place).nattch);
 	remove_and_check(s);
 	return locked;
@@ -276,7 +228,7 @@ life_after_set(struct every_scene *s, unsigned way)
 	MUST(mode == 0600 || mode == LIFE_MODE);
 	SAME(0, shmq_set(s->place.attach, &every_life_perm));
 	SAME(LIFE_MODE, place_stat(&s->place).mode & 0777);
-	MUST(is_there(s));
+	MUST(place_serves(&s->place));
 	remove_and_check(s);
 	return mode == LIFE_MODE;
 }

@@ -12,6 +12,7 @@
 #include <shmq/atomic.h>
 
 #include "every_life.h"
+#include "support/list.h"
 #include "support/process.h"
 
 #define MOST_CELLS 8192
@@ -27,20 +28,6 @@ struct board {
 
 /* Which cells --------------------------------------------------------------------------------- */
 
-/* Names, with commas between them; none: all. */
-static bool
-is_chosen(const char *list, const char *name)
-{
-	size_t length = strlen(name);
-
-	if (!list)
-		return true;
-	for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-		if (strncmp(at, name, length) == 0 && (at[length] == ',' || !at[length]))
-			return true;
-	return false;
-}
-
 static void
 add_cell(struct board *board, const struct every_cell *cell, bool applies)
 {
@@ -55,15 +42,15 @@ list_states(const struct every_how *how, struct board *board, const struct every
 	    const struct every_operation *operation)
 {
 	for (enum place_backend on = ON_SHM; on < PLACES; on++) {
-		if (on != ON_SHM ? !how->on || !is_chosen(how->on, every_place_name(on))
-				 : !is_chosen(how->on, every_place_name(on)))
+		if (on != ON_SHM ? !how->on || !list_has(how->on, every_place_name(on))
+				 : !list_has(how->on, every_place_name(on)))
 			continue;
 		for (unsigned s = 0; s < every_state_count; s++) {
 			const struct every_state *state = &every_states[s];
 			struct every_cell cell = {
 				.kind = kind, .operation = operation, .state = state, .on = on};
 
-			if (is_chosen(how->state, state->name))
+			if (list_has(how->state, state->name))
 				add_cell(board, &cell,
 					 operation->fits(kind) && state->fits(kind, operation));
 		}
@@ -75,8 +62,8 @@ list_messages(const struct every_how *how, struct board *board)
 {
 	for (unsigned k = 0; k < every_kind_count; k++) {
 		for (unsigned o = 0; o < every_operation_count; o++) {
-			if (is_chosen(how->kind, every_kinds[k].name) &&
-			    is_chosen(how->operation, every_operations[o].name))
+			if (list_has(how->kind, every_kinds[k].name) &&
+			    list_has(how->operation, every_operations[o].name))
 				list_states(how, board, &every_kinds[k], &every_operations[o]);
 		}
 	}
@@ -88,13 +75,13 @@ list_lives(const struct every_how *how, struct board *board)
 	for (unsigned i = 0; i < every_life_count; i++) {
 		const struct every_life *life = &every_lives[i];
 
-		if (!is_chosen(how->kind, life->what) || !is_chosen(how->operation, life->name) ||
-		    !is_chosen(how->state, life->state))
+		if (!list_has(how->kind, life->what) || !list_has(how->operation, life->name) ||
+		    !list_has(how->state, life->state))
 			continue;
 		for (enum place_backend on = ON_SHM; on < PLACES; on++) {
 			struct every_cell cell = {.life = life, .on = on};
 
-			if (is_chosen(how->on, every_place_name(on)))
+			if (list_has(how->on, every_place_name(on)))
 				add_cell(board, &cell, life->on & LIFE_ON(on));
 		}
 	}

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "soak_driver.h"
 #include "support/leak.h"
+#include "support/list.h"
 #include "support/process.h"
 
 #define HOUR_NS 3600e9
@@ -108,20 +109,6 @@ parse(int argc, char **argv)
 	return o;
 }
 
-/* Whether a list with commas has it; no list has all. */
-static bool
-is_chosen(const char *list, const char *name)
-{
-	size_t length = strlen(name);
-
-	if (!list)
-		return true;
-	for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
-		if (strncmp(at, name, length) == 0 && (at[length] == ',' || !at[length]))
-			return true;
-	return false;
-}
-
 static void
 add_runner(struct soak *soak, const struct options *o, const struct storm_kind *kind,
 	   unsigned index)
@@ -134,7 +121,7 @@ add_runner(struct soak *soak, const struct options *o, const struct storm_kind *
 				  .seed = o->seed + index,
 				  .kills = o->kills,
 				  .plant = o->plant == PLANT_DRIVER ? NO_PLANT : o->plant};
-	soak->count += is_chosen(o->kinds, r->name);
+	soak->count += list_has(o->kinds, r->name);
 }
 
 static void

@@ -42,56 +42,6 @@ kill_at_every_call(struct scene *scene, const struct operation *operation)
 	MUST(scene->k > 3);
 }
 
-/* What is left, when that is ours to count. */
-static void
-check_leftovers(unsigned want)
-{
-	if (place_is_private())
-		SAME(want, place_leftovers());
-}
-
-static void
-check_nothing_left(void)
-{
-	check_leftovers(0);
-	if (place_is_private())
-		SAME(0, place_used_bytes());
-}
-
-static void
-clear_up(void)
-{
-	MUST(shmq_gc(0, NULL, NULL) >= 0);
-	if (place_is_private())
-		SAME(0, shmq_gc(1, NULL, NULL));
-}
-
-/* Use a queue as both ends. */
-static void
-use(struct shmq *q)
-{
-	char byte = 0;
-
-	SAME(0, shmq_send(q, "x", 1, 0));
-	SAME(1, shmq_recv(q, &byte, 1, 0));
-	SAME('x', byte);
-}
-
-/* Attach by address, and use it if it is there; whether it is. */
-static bool
-attach_or_absent(const struct scene *scene)
-{
-	struct shmq *q = NULL;
-	int err = shmq_attach(&q, scene->place.attach, SHMQ_PRODUCER | SHMQ_CONSUMER);
-
-	if (err == -ENOENT)
-		return false;
-	SAME(0, err);
-	use(q);
-	SAME(0, shmq_detach(q));
-	return true;
-}
-
 /* Creation ----------------------------------------------------------------------------------- */
 
 static void
@@ -121,25 +71,25 @@ parts(const struct scene *scene)
 static void
 check_created(struct scene *scene)
 {
-	bool there = attach_or_absent(scene);
+	bool there = place_serves(&scene->place);
 	struct shmq *q = NULL;
 
 	MUST(there || !scene->finished);
 	if (scene->k % 3 == 0) {
-		clear_up();
-		SAME(there, attach_or_absent(scene));
-		check_leftovers(there ? parts(scene) : 0);
+		place_clear_up();
+		SAME(there, place_serves(&scene->place));
+		place_expect_leftovers(there ? parts(scene) : 0);
 	} else if (scene->k % 3 == 1) {
 		SAME(there ? -EEXIST : 0, shmq_create(scene->place.create, &scene->opts));
-		MUST(attach_or_absent(scene));
+		MUST(place_serves(&scene->place));
 	}
 	SAME(0, shmq_open(&q, scene->place.create, &scene->opts, SHMQ_PRODUCER | SHMQ_CONSUMER));
-	use(q);
+	place_use(q);
 	SAME(1, place_stat(&scene->place).nattch);
 	SAME(0, shmq_detach(q));
 	SAME(0, shmq_remove(scene->place.attach));
-	clear_up();
-	check_nothing_left();
+	place_clear_up();
+	place_expect_nothing();
 }
 
 static void
@@ -187,16 +137,16 @@ Test(kill_call, test_create_killed_gc_spares_living_queues)
 		scene.finished = !victim_calls(victim, scene.k);
 		other = place_queue(ON_SHM, 2, NULL);
 		victim_kill(victim);
-		clear_up();
-		use(scene.holder);
+		place_clear_up();
+		place_use(scene.holder);
 		place_remove(&other);
-		if (attach_or_absent(&scene))
+		if (place_serves(&scene.place))
 			SAME(0, shmq_remove(scene.place.attach));
-		check_leftovers(2);
+		place_expect_leftovers(2);
 	}
 	SAME(0, shmq_detach(scene.holder));
 	place_remove(&place);
-	check_nothing_left();
+	place_expect_nothing();
 }
 
 static void
@@ -223,8 +173,8 @@ check_created_segment(struct scene *scene)
 		SAME(0, shmq_seg_detach(seg));
 		SAME(0, shmq_remove(scene->place.attach));
 	}
-	clear_up();
-	check_nothing_left();
+	place_clear_up();
+	place_expect_nothing();
 }
 
 Test(kill_call, test_seg_create_killed_is_absent_or_complete)
@@ -291,14 +241,14 @@ check_removed(struct scene *scene)
 		SAME(0, shmq_remove(scene->place.attach));
 	else if (scene->place.on == ON_FILE)
 		remove_again(scene);
-	clear_up();
+	place_clear_up();
 }
 
 static void
 check_removed_alone(struct scene *scene)
 {
 	check_removed(scene);
-	check_nothing_left();
+	place_expect_nothing();
 }
 
 /* The one attached goes on to the end of what is there, and the memory goes with it. */
@@ -316,8 +266,8 @@ check_removed_held(struct scene *scene)
 	SAME(0, memcmp(bytes, "held", 4));
 	SAME(-EIDRM, shmq_recv(scene->holder, bytes, sizeof(bytes), SHMQ_FOREVER));
 	SAME(0, shmq_detach(scene->holder));
-	clear_up();
-	check_nothing_left();
+	place_clear_up();
+	place_expect_nothing();
 }
 
 Test(kill_call, test_remove_killed_is_there_or_cleared)
@@ -373,7 +323,7 @@ check_role_free(struct scene *scene)
 	SAME(0, st.nattch);
 	SAME(0, st.producers + st.consumers);
 	SAME(0, st.depth);
-	MUST(attach_or_absent(scene));
+	MUST(place_serves(&scene->place));
 	SAME(0, place_stat(&scene->place).nattch);
 }
 
@@ -386,7 +336,7 @@ role_killed(void (*act)(void *scene))
 		kill_at_every_call(&scene, &(struct operation){nothing, act, check_role_free});
 		place_remove(&scene.place);
 	}
-	check_nothing_left();
+	place_expect_nothing();
 }
 
 Test(kill_call, test_attach_killed_leaves_role_free)
@@ -426,5 +376,5 @@ Test(kill_call, test_seg_attach_killed_counts_no_more)
 							       check_segment_alone});
 		place_remove(&scene.place);
 	}
-	check_nothing_left();
+	place_expect_nothing();
 }

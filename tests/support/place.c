@@ -263,3 +263,50 @@ place_stat(const struct place *place)
 	SAME(0, shmq_stat(place->attach, &st));
 	return st;
 }
+
+void
+place_expect_leftovers(unsigned want)
+{
+	if (place_is_private())
+		SAME(want, place_leftovers());
+}
+
+void
+place_expect_nothing(void)
+{
+	place_expect_leftovers(0);
+	if (place_is_private())
+		SAME(0, place_used_bytes());
+}
+
+void
+place_clear_up(void)
+{
+	MUST(shmq_gc(0, NULL, NULL) >= 0);
+	if (place_is_private())
+		SAME(0, shmq_gc(1, NULL, NULL));
+}
+
+void
+place_use(struct shmq *q)
+{
+	char byte = 0;
+
+	SAME(0, shmq_send(q, "x", 1, 0));
+	SAME(1, shmq_recv(q, &byte, 1, 0));
+	SAME('x', byte);
+}
+
+bool
+place_serves(const struct place *place)
+{
+	struct shmq *q = NULL;
+	int err = shmq_attach(&q, place->attach, SHMQ_PRODUCER | SHMQ_CONSUMER);
+
+	if (err == -ENOENT)
+		return false;
+	SAME(0, err);
+	place_use(q);
+	SAME(0, shmq_detach(q));
+	return true;
+}

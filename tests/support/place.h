@@ -51,6 +51,14 @@ void place_remove(struct place *place);
 unsigned place_leftovers(void);
 /* Bytes that /dev/shm and SysV segments take. Private world only. */
 uint64_t place_used_bytes(void);
+/* What is left, when that is ours to count: so many names, or nothing at all. */
+void place_expect_leftovers(unsigned want);
+void place_expect_nothing(void);
+/* gc, after which there is nothing more for it to do. */
+void place_clear_up(void);
+/* A message through a queue by its one handle; attach by address and do so, if it is there: whether it is. */
+void place_use(struct shmq *q);
+bool place_serves(const struct place *place);
 
 /* Stat by address, which must work. */
 struct shmq_stat place_stat(const struct place *place);

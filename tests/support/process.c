@@ -14,6 +14,30 @@
 
 #include <shmq/atomic.h>
 
+#define FAILURE_ROOM 512
+
+void
+process_must(bool holds, const char *what, const char *file, int line)
+{
+	char text[FAILURE_ROOM];
+
+	if (holds)
+		return;
+	snprintf(text, sizeof(text), "%s:%d: does not hold: %s", file, line, what);
+	process_fail(text);
+}
+
+void
+process_same(long long want, long long got, const char *what, const char *at)
+{
+	char text[FAILURE_ROOM];
+
+	if (want == got)
+		return;
+	snprintf(text, sizeof(text), "%s: %s is %lld, not %lld", at, what, got, want);
+	process_fail(text);
+}
+
 pid_t
 process_start(void (*body)(void *arg), void *arg)
 {

@@ -13,9 +13,10 @@
 #define PROCESS_FAILED 99
 
 /*
- * What must hold, in the test's process and in any child of it: there the child ends, and its
- * parent sees it. must.c, for Criterion's programs; crash/every_must.c has its own.
+ * What must hold, in the test's process and in any child of it. What becomes of it when it does not
+ * is the program's: must.c, for Criterion's; crash/every_must.c and crash/soak_must.c have their own.
  */
+void process_fail(const char *text) __attribute__((noreturn));
 void process_must(bool holds, const char *what, const char *file, int line);
 void process_same(long long want, long long got, const char *what, const char *at);
 
