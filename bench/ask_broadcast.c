@@ -256,6 +256,19 @@ run_adapter(const struct bench_what *what, const struct bench_member *member,
 	return bench_run_crowd(what, member, out, sample);
 }
 
+static struct bench_what
+what_of(size_t len, size_t capacity, unsigned readers, int lossy)
+{
+	return (struct bench_what){
+		.len = len,
+		.capacity = capacity,
+		.producers = 1,
+		.consumers = readers,
+		.broadcast = 1,
+		.lossy = lossy,
+	};
+}
+
 static void
 ask(size_t len, unsigned readers, int lossy, enum bench_level level)
 {
@@ -265,14 +278,7 @@ ask(size_t len, unsigned readers, int lossy, enum bench_level level)
 		{"records", NULL, run, NULL, RECORDS},
 		{"bare_ring_pause_32", "floor", run, NULL, BARE | 32 << PAUSES_SHIFT},
 	};
-	const struct bench_what what = {
-		.len = len,
-		.capacity = CAPACITY,
-		.producers = 1,
-		.consumers = readers,
-		.broadcast = 1,
-		.lossy = lossy,
-	};
+	const struct bench_what what = what_of(len, CAPACITY, readers, lossy);
 	struct bench_group *group;
 	char name[64];
 
@@ -287,14 +293,7 @@ ask(size_t len, unsigned readers, int lossy, enum bench_level level)
 static void
 ask_rivals(size_t len, unsigned readers, int lossy)
 {
-	const struct bench_what what = {
-		.len = len,
-		.capacity = CAPACITY_RIVALS,
-		.producers = 1,
-		.consumers = readers,
-		.broadcast = 1,
-		.lossy = lossy,
-	};
+	const struct bench_what what = what_of(len, CAPACITY_RIVALS, readers, lossy);
 	enum bench_level level = len == 56 && readers == 4 ? BENCH_QUICK : BENCH_FULL;
 	struct bench_group *group;
 	char name[64];

@@ -265,9 +265,11 @@ bench_unmake(struct bench_side *side, const struct bench_adapter *adapter)
 	bench_side_free(side);
 }
 
-int
-bench_run_pair(const struct bench_what *what, const struct bench_member *member,
-	       struct bench_sample *out, const struct bench_pairing *pairing)
+/* `start`: bench_pair() or bench_crowd(). */
+static int
+run_adapter(const struct bench_what *what, const struct bench_member *member,
+	    struct bench_sample *out, const struct bench_pairing *pairing,
+	    int (*start)(struct bench_side *side, bench_body *one, bench_body *other))
 {
 	const struct bench_adapter *adapter = member->adapter;
 	struct bench_side side;
@@ -277,8 +279,8 @@ bench_run_pair(const struct bench_what *what, const struct bench_member *member,
 		return -ENOTSUP;
 	err = bench_make(&side, adapter, what, pairing->queues);
 	if (!err)
-		err = bench_pair(&side, adapter->bodies[pairing->first],
-				 adapter->bodies[pairing->second]);
+		err = start(&side, adapter->bodies[pairing->first],
+			    adapter->bodies[pairing->second]);
 	if (!err)
 		err = pairing->sample(&side, out);
 	bench_unmake(&side, adapter);
@@ -286,24 +288,20 @@ bench_run_pair(const struct bench_what *what, const struct bench_member *member,
 }
 
 int
+bench_run_pair(const struct bench_what *what, const struct bench_member *member,
+	       struct bench_sample *out, const struct bench_pairing *pairing)
+{
+	return run_adapter(what, member, out, pairing, bench_pair);
+}
+
+int
 bench_run_crowd(const struct bench_what *what, const struct bench_member *member,
 		struct bench_sample *out,
 		int (*sample)(const struct bench_side *side, struct bench_sample *out))
 {
-	const struct bench_adapter *adapter = member->adapter;
-	struct bench_side side;
-	int err;
+	const struct bench_pairing crowd = {1, BENCH_CROWD_PRODUCE, BENCH_CROWD_CONSUME, sample};
 
-	if (!adapter->bodies)
-		return -ENOTSUP;
-	err = bench_make(&side, adapter, what, 1);
-	if (!err)
-		err = bench_crowd(&side, adapter->bodies[BENCH_CROWD_PRODUCE],
-				  adapter->bodies[BENCH_CROWD_CONSUME]);
-	if (!err)
-		err = sample(&side, out);
-	bench_unmake(&side, adapter);
-	return err;
+	return run_adapter(what, member, out, &crowd, bench_crowd);
 }
 
 /* Measuring --------------------------------------------------------------------------------- */
