@@ -14,6 +14,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define PIECE_MOST (UINT64_C(16) << 20)
+
 const struct shmqi_backend *
 shmqi_backend_of(const struct shmqi_address *a)
 {
@@ -44,14 +46,36 @@ over_file_limit(uint64_t bytes)
 	       bytes > limit.rlim_cur;
 }
 
+/*
+ * In pieces, ever smaller: a signal makes tmpfs undo all of a call that it interrupts, and to begin
+ * again would never end where the next one always comes before. The last piece makes it longer.
+ */
+static int
+allocate_in_pieces(int fd, uint64_t from, uint64_t to)
+{
+	uint64_t piece = PIECE_MOST;
+	int err = 0;
+
+	while (from < to && (err == 0 || err == -EINTR)) {
+		uint64_t bytes = to - from < piece ? to - from : piece;
+		int mode = from + bytes < to ? FALLOC_FL_KEEP_SIZE : 0;
+
+		err = fallocate(fd, mode, (off_t)from, (off_t)bytes) ? -errno : 0;
+		if (err == 0)
+			from += bytes;
+		else if (piece > FORMAT_PAGE)
+			piece /= 2;
+	}
+	return err;
+}
+
 static int
 allocate(int fd, uint64_t from, uint64_t to)
 {
-	int err;
+	int err = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? -errno : 0;
 
-	do {
-		err = fallocate(fd, 0, (off_t)from, (off_t)(to - from)) ? -errno : 0;
-	} while (err == -EINTR);
+	if (err == -EINTR)
+		err = allocate_in_pieces(fd, from, to);
 	if (err == -EOPNOTSUPP)
 		err = -posix_fallocate(fd, (off_t)from, (off_t)(to - from));
 	return err == -EFBIG ? -EINVAL : err;

@@ -224,7 +224,7 @@ map_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how, struct shmqi
 		return -EBADMSG;
 	seg->size = (size_t)seg->g.segsz;
 	seg->mapped_bytes = seg->object_bytes = (size_t)o->bytes;
-	return madvise(base, seg->object_bytes, MADV_DONTFORK) ? -errno : 0;
+	return madvise(base, seg->object_bytes, MADV_DONTFORK) ? shmqi_os_map_error(errno) : 0;
 }
 
 /* The lock lives on the side file, and one page of that, mapped without access, keeps it. */
@@ -243,7 +243,7 @@ keep(struct shmq_seg *seg, const struct shmqi_attach_how *how, const struct shmq
 	seg->keeper = keeper;
 	seg->keeper_bytes = page;
 	if (madvise(keeper, page, MADV_DONTFORK) != 0)
-		return -errno;
+		return shmqi_os_map_error(errno);
 	if (shmq_load_relaxed_u32(&format_lifecycle(seg->object)->removed))
 		return seg->address.number != ADDR_NONE ? -EIDRM : -ESTALE;
 	return sysv_current(o, &seg->address) ? 0 : -ESTALE;

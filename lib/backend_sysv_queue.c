@@ -92,7 +92,7 @@ each_side(const char *prefix, int (*each)(const char *path, void *arg), void *ar
 
 	if (!dir)
 		return -errno;
-	while (result == 0 && (entry = readdir(dir))) {
+	while (result == 0 && (entry = shmqi_os_next(dir, &result))) {
 		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
 			continue;
 		if (snprintf(path, sizeof(path), SIDE_DIRECTORY "/%s", entry->d_name) >=
@@ -216,7 +216,7 @@ is_there(const char *path, void *arg)
 	return 1;
 }
 
-/* A copy of the header, which may be no header; false when it cannot be read. */
+/* A copy of the header, which may be no header; false, and errno, when it cannot be read. */
 static bool
 peek(int shmid, struct format_header *out)
 {
@@ -240,10 +240,15 @@ shmqi_side_find(int shmid, char out[SIDE_ROOM])
 	struct format_header header;
 	struct stat st;
 	char prefix[32];
+	int found;
 
 	named_prefix(prefix, shmid);
-	if (each_side(prefix, is_there, NULL) != 1 || !peek(shmid, &header) ||
-	    header.magic != FORMAT_MAGIC)
+	found = each_side(prefix, is_there, NULL);
+	if (found != 1)
+		return shmqi_os_untold(found) ? found : 0;
+	if (!peek(shmid, &header))
+		return errno == ENOMEM ? -ENOMEM : 0;
+	if (header.magic != FORMAT_MAGIC)
 		return 0;
 	side_path(out, shmid, header.uuid);
 	return lstat(out, &st) == 0 && (uint64_t)st.st_dev == header.side_dev &&

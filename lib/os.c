@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +22,45 @@
 #define LOCK_PAUSE_NS 1000000
 #define LOCK_TRIES 200
 
+#define OVERFLOW_UID 65534 /* what an id that is not mapped shows as */
+
 bool
 shmqi_inode_same(struct shmqi_inode a, struct shmqi_inode b)
 {
 	return a.dev == b.dev && a.ino == b.ino;
+}
+
+int
+shmqi_os_cancel_off(void)
+{
+	int before = PTHREAD_CANCEL_ENABLE;
+
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	return before;
+}
+
+void
+shmqi_os_cancel_back(const int *before)
+{
+	(void)pthread_setcancelstate(*before, NULL);
+}
+
+bool
+shmqi_os_untold(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EIO;
+}
+
+struct dirent *
+shmqi_os_next(void *dir, int *err)
+{
+	struct dirent *entry;
+
+	errno = 0;
+	entry = readdir(dir);
+	if (!entry && errno)
+		*err = -errno;
+	return entry;
 }
 
 struct shmqi_inode
@@ -62,6 +99,8 @@ shmqi_os_lock_byte(int fd, short type, int64_t byte)
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
+	if (errno == ENOLCK) /* no memory for the lock */
+		return -ENOMEM;
 	return errno == EACCES ? -EAGAIN : -errno;
 }
 
@@ -99,11 +138,28 @@ shmqi_os_lock_holder(int fd, int64_t first, int64_t last, struct shmqi_lock *out
 	return 1;
 }
 
+/* Without getrandom() (a filter of system calls): not secret, but different. */
+static uint64_t
+guess(uint64_t i)
+{
+	uint64_t z = (uint64_t)shmqi_os_now_ns() + ((uint64_t)getpid() << 40) + (uintptr_t)&z + i;
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9); /* splitmix64 */
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	return z ^ z >> 31;
+}
+
 void
 shmqi_os_random(void *buf, size_t bytes)
 {
-	if (getrandom(buf, bytes, 0) != (ssize_t)bytes)
-		abort();
+	unsigned char *out = buf;
+	ssize_t got;
+
+	do {
+		got = getrandom(buf, bytes, 0);
+	} while (got < 0 && errno == EINTR);
+	for (size_t i = got < 0 ? 0 : (size_t)got; i < bytes; i++)
+		out[i] = (unsigned char)(guess(i) >> 24);
 }
 
 int64_t
@@ -206,4 +262,27 @@ shmqi_os_may_control(uid_t owner, uid_t creator)
 	uid_t me = geteuid();
 
 	return me == owner || me == creator || shmqi_os_capable(CAP_SYS_ADMIN);
+}
+
+/* Only who owns a file may read it without leaving a trace. */
+bool
+shmqi_os_owns(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NOATIME) != 0)
+		return false;
+	(void)fcntl(fd, F_SETFL, flags);
+	return true;
+}
+
+bool
+shmqi_os_may_control_file(int fd, uid_t owner, uid_t creator)
+{
+	if (shmqi_os_owns(fd))
+		return true;
+	/* Of another namespace: then the creator's number is, too, and capabilities are not for it. */
+	if (owner == OVERFLOW_UID)
+		return false;
+	return geteuid() == creator || shmqi_os_capable(CAP_SYS_ADMIN);
 }

@@ -15,6 +15,19 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* os.c: cancellation -------------------- */
+
+/*
+ * A thread that pthread_cancel() ends in the middle of a call would leave locks held, descriptors
+ * open and the queue as if we had been killed, but alive. So whatever opens, locks or waits begins
+ * with this; what is asked meanwhile happens after the call.
+ */
+int shmqi_os_cancel_off(void);
+void shmqi_os_cancel_back(const int *before);
+#define SHMQI_NOT_CANCELLED                                    \
+	__attribute__((cleanup(shmqi_os_cancel_back), unused)) \
+	const int not_cancelled = shmqi_os_cancel_off()
+
 /* os.c: descriptors, locks, randomness, time, scheduling -------------------- */
 
 /* The identity of an open file. */
@@ -30,6 +43,14 @@ struct shmqi_inode shmqi_os_inode(int fd);
 
 /* Whether descriptor `fd` is open on the file `inode`. */
 bool shmqi_os_fd_is(int fd, struct shmqi_inode inode);
+
+/* Whether an error says nothing of what was asked about: it could not be looked at, for want of
+ * memory or descriptors, or because a device failed. */
+bool shmqi_os_untold(int err);
+
+/* As readdir(), with *err a negated errno when that fails, else untouched. */
+struct dirent;
+struct dirent *shmqi_os_next(void *dir, int *err);
 
 /* A new open file description of what `fd` is open on. `flags`: O_RDWR or O_RDONLY; close-on-exec.
  * Needs /proc. */
@@ -52,7 +73,7 @@ struct shmqi_lock {
 /* One of the locks that stand against a write lock in [first, last]: 1, or 0. Takes nothing. */
 int shmqi_os_lock_holder(int fd, int64_t first, int64_t last, struct shmqi_lock *out);
 
-/* Fill `buf` with random bytes; does not fail on the kernels we support. */
+/* Fill `buf` with random bytes: numbers that no other has, not secrets. */
 void shmqi_os_random(void *buf, size_t bytes);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
@@ -82,6 +103,16 @@ int shmqi_os_barrier_all(void);
 /* Whether the effective user may act as the owner: is one of the two, or has CAP_SYS_ADMIN. */
 bool shmqi_os_may_control(uid_t owner, uid_t creator);
 
+/*
+ * Whether the kernel takes us for the owner of what `fd` is open on, or for one who may act as that.
+ * The numbers of stat() and geteuid() do not tell: in a user namespace those that it does not map
+ * all look the same, and a capability there means nothing for such a file.
+ */
+bool shmqi_os_owns(int fd);
+
+/* As shmqi_os_may_control(), of a file. */
+bool shmqi_os_may_control_file(int fd, uid_t owner, uid_t creator);
+
 /* Whether an effective capability of <linux/capability.h> is there. */
 bool shmqi_os_capable(int capability);
 
@@ -92,8 +123,8 @@ size_t shmqi_os_page_size(void);
 /* Round up to a multiple of `unit`, a power of two; 0 on overflow. */
 size_t shmqi_round_up(size_t bytes, size_t unit);
 
-/* A negated errno for what mmap(), mremap() and shmat() say: over the lock limit under MCL_FUTURE
- * is EAGAIN there, and -ENOMEM here. */
+/* A negated errno for what mmap(), mremap(), shmat() and madvise() say: over the lock limit under
+ * MCL_FUTURE, and short of memory, is EAGAIN there, and -ENOMEM here. */
 int shmqi_os_map_error(int err);
 
 /* Make every page of [base, base + bytes) present without changing its content. */

@@ -100,8 +100,10 @@ create_as(const char *new, const char *name, const struct shmqi_bell_access *acc
 		unlink(new);
 		return err;
 	}
-	if (!is_fifo(fd, &st) || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (!is_fifo(fd, &st) || st.st_uid != geteuid())
 		err = -EAGAIN;
+	else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		err = errno == ENOLCK ? -ENOMEM : -EAGAIN;
 	if (err == 0)
 		err = admit(fd, access);
 	if (err == 0 && rename(new, name) != 0)
@@ -256,10 +258,11 @@ shmqi_bell_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), 
 	char path[SHMQI_BELL_NAME_ROOM];
 	DIR *dir = opendir(DIRECTORY);
 	struct dirent *entry;
+	int err = 0;
 
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
+	while ((entry = shmqi_os_next(dir, &err))) {
 		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
 			continue;
 		if (snprintf(path, sizeof(path), DIRECTORY "%s", entry->d_name) >=
@@ -268,5 +271,5 @@ shmqi_bell_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), 
 		check(&gc, path, strncmp(entry->d_name, PREFIX_NEW, strlen(PREFIX_NEW)) == 0);
 	}
 	closedir(dir);
-	return gc.found;
+	return err ? err : gc.found;
 }

@@ -43,6 +43,8 @@ walk(FILE *f, bool smaps, int (*each)(const struct shmqi_vma *, void *), void *a
 		if (smaps ? flags : head)
 			result = each(&vma, arg);
 	}
+	if (result == 0 && !feof(f))
+		result = ferror(f) ? -EIO : -ENOMEM;
 	free(line);
 	return result;
 }

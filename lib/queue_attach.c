@@ -307,6 +307,7 @@ attach_address(struct shmq **out, const struct shmqi_address *a, const struct sh
 int
 shmq_attach(struct shmq **out, const char *addr, unsigned role)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_address a;
 	int err = out ? check_role(role) : -EINVAL;
 
@@ -336,6 +337,7 @@ open_address(struct shmq **q, const struct shmqi_address *a, const struct shmq_o
 int
 shmq_open(struct shmq **out, const char *addr, const struct shmq_opts *opts, unsigned role)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_address a;
 	struct shmq *q = NULL;
 	ssize_t bytes = shmq_footprint(opts);
@@ -374,6 +376,7 @@ leave_openly(struct shmq *q)
 int
 shmq_detach(struct shmq *q)
 {
+	SHMQI_NOT_CANCELLED;
 	if (!q)
 		return -EINVAL;
 	if (q->alive != QUEUE_ALIVE)

@@ -97,6 +97,7 @@ shmq_footprint(const struct shmq_opts *opts)
 int
 shmq_create(const char *addr, const struct shmq_opts *opts)
 {
+	SHMQI_NOT_CANCELLED;
 	const struct shmq_opts *o = opts ? opts : &defaults;
 	struct shmqi_geometry g;
 	struct shmqi_address a;

@@ -75,6 +75,7 @@ arm(struct shmq *q, unsigned role)
 int
 shmqi_queue_arm(struct shmq *q, unsigned role, int err)
 {
+	SHMQI_NOT_CANCELLED;
 	if (!q->bell || err != -EAGAIN || !arm(q, role))
 		return err;
 	if (q->kind->unblock)
@@ -108,6 +109,7 @@ open_bell(struct shmq *q)
 int
 shmq_fd(struct shmq *q)
 {
+	SHMQI_NOT_CANCELLED;
 	int err;
 
 	if (!q)

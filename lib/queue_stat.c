@@ -60,6 +60,7 @@ int
 shmq_participants(const char *addr, int (*each)(const struct shmq_participant *row, void *arg),
 		  void *arg)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmq *q = NULL;
 	int err = each ? shmq_attach(&q, addr, SHMQ_OBSERVER) : -EINVAL;
 
@@ -105,6 +106,7 @@ shmqi_queue_stat(struct shmq_stat *st, const struct shmqi_geometry *g, const voi
 int
 shmq_qstat(const struct shmq *q, struct shmq_stat *st)
 {
+	SHMQI_NOT_CANCELLED;
 	int err;
 
 	if (!q)

@@ -82,6 +82,14 @@ time_to_probe(struct shmq *q, bool waiting)
 	return waiting || ((q->roles & SHMQ_HANGUP) && ++q->polls % SHMQI_POLLS_PER_PROBE == 0);
 }
 
+static void
+unblock(struct shmq *q, unsigned role)
+{
+	SHMQI_NOT_CANCELLED;
+
+	(void)q->kind->unblock(q, role);
+}
+
 /* A call that does not wait asks no more often than this who is in its way. */
 static void
 unblock_now_and_then(struct shmq *q, unsigned role)
@@ -94,7 +102,7 @@ unblock_now_and_then(struct shmq *q, unsigned role)
 	if (now - q->probed_ns < PROBE_NS)
 		return;
 	q->probed_ns = now;
-	(void)q->kind->unblock(q, role);
+	unblock(q, role);
 }
 
 /*
@@ -221,6 +229,7 @@ time_left(const struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 int
 shmqi_queue_breathe(struct shmq *q, unsigned peer_role)
 {
+	SHMQI_NOT_CANCELLED;
 	struct format_sleep *words = peer_role == SHMQ_PRODUCER ? &q->control->receivers
 								: &q->control->senders;
 	int err;
@@ -237,6 +246,7 @@ shmqi_queue_breathe(struct shmq *q, unsigned peer_role)
 int
 shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_wait wait = {
 		.words = &q->control->receivers,
 		.read_only = q->seg->read_only,
@@ -253,6 +263,7 @@ shmqi_queue_wait_message(struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 int
 shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_wait wait = {
 		.words = &q->control->senders,
 		.ready = room_ready,
@@ -268,6 +279,7 @@ shmqi_queue_wait_room(struct shmq *q, int64_t timeout_ns, int64_t *deadline)
 int64_t
 shmq_hot_wake_receivers(struct shmq_hot *hot, int64_t result)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmq *q = (struct shmq *)(void *)hot;
 
 	shmqi_bell_wake(&q->ringer, &q->control->receivers, BELL_RECEIVERS);
@@ -277,6 +289,7 @@ shmq_hot_wake_receivers(struct shmq_hot *hot, int64_t result)
 int64_t
 shmq_hot_wake_senders(struct shmq_hot *hot, int64_t result)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmq *q = (struct shmq *)(void *)hot;
 
 	/* An observer, and those who only read, hold nobody up. */

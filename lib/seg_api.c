@@ -21,6 +21,7 @@ take_anonymous(struct shmq_seg *seg, int fd, void *arg)
 int
 shmq_seg_attach_at(struct shmq_seg **out, const char *addr, void *at, unsigned flags)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_attach_how how = {.at = at, .flags = flags, .take = take_anonymous};
 	struct shmqi_address a;
 	int err;
@@ -40,6 +41,7 @@ shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags)
 int
 shmq_seg_detach(struct shmq_seg *seg)
 {
+	SHMQI_NOT_CANCELLED;
 	return seg ? shmqi_seg_release(seg, false) : -EINVAL;
 }
 
@@ -60,6 +62,7 @@ moved_to(const void *base)
 int
 shmq_seg_detach_at(const void *base)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmq_seg *seg;
 
 	pthread_mutex_lock(&shmqi_seg_mutex);
@@ -95,6 +98,7 @@ shmq_seg_size(const struct shmq_seg *seg)
 int
 shmq_seg_sync(struct shmq_seg *seg)
 {
+	SHMQI_NOT_CANCELLED;
 	if (!seg || seg->displaced)
 		return -EINVAL;
 	return msync(seg->base, seg->mapped_bytes, MS_SYNC) == 0 ? 0 : -errno;
@@ -190,13 +194,16 @@ too_long(const struct shmq_seg *seg, size_t size)
 int
 shmq_seg_resize(struct shmq_seg *seg, size_t size)
 {
+	SHMQI_NOT_CANCELLED;
 	char side[SIDE_ROOM];
 	int err;
 
 	if (!seg || seg->displaced || size == 0)
 		return -EINVAL;
-	if (seg->g.kind != SHMQ_SEGMENT ||
-	    (seg->shmid >= 0 && shmqi_side_find(seg->shmid, side) == 1))
+	err = seg->shmid >= 0 ? shmqi_side_find(seg->shmid, side) : 0;
+	if (err < 0)
+		return err;
+	if (seg->g.kind != SHMQ_SEGMENT || err == 1)
 		return -ENOTSUP;
 	if (too_long(seg, size))
 		return -EINVAL;

@@ -42,6 +42,22 @@ spare_again(struct shmq_seg *seg)
 	return spare;
 }
 
+/* The program has closed it. */
+static int
+find_spare(struct shmq_seg *seg)
+{
+	SHMQI_NOT_CANCELLED;
+	int spare;
+
+	pthread_mutex_lock(&shmqi_seg_mutex);
+	if (!shmqi_os_fd_is(seg->spare, seg->inode))
+		/* Relaxed: written here only. */
+		shmq_store_relaxed_u32((uint32_t *)&seg->spare, (uint32_t)spare_again(seg));
+	spare = seg->spare;
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return spare;
+}
+
 /* No lock on the way of those who wait, unless the program has closed the descriptor. */
 int
 shmqi_seg_spare(struct shmq_seg *seg)
@@ -51,12 +67,7 @@ shmqi_seg_spare(struct shmq_seg *seg)
 
 	if (shmqi_os_fd_is(spare, seg->inode) || (seg->shmid >= 0 && !seg->queue))
 		return spare;
-	pthread_mutex_lock(&shmqi_seg_mutex);
-	if (!shmqi_os_fd_is(seg->spare, seg->inode))
-		shmq_store_relaxed_u32((uint32_t *)&seg->spare, (uint32_t)spare_again(seg));
-	spare = seg->spare;
-	pthread_mutex_unlock(&shmqi_seg_mutex);
-	return spare;
+	return find_spare(seg);
 }
 
 void
@@ -116,7 +127,8 @@ map_object(struct shmq_seg *seg, const struct shmqi_object *o, bool writable)
 		(void)madvise(seg->object, seg->object_bytes, MADV_RANDOM);
 	seg->keeper = seg->object;
 	seg->keeper_bytes = seg->object_bytes;
-	return madvise(seg->object, seg->object_bytes, MADV_DONTFORK) ? -errno : 0;
+	return madvise(seg->object, seg->object_bytes, MADV_DONTFORK) ? shmqi_os_map_error(errno)
+								      : 0;
 }
 
 static bool

@@ -148,7 +148,7 @@ set_mmap(struct control *c, const struct shmq_perm *perm)
 
 	if (err)
 		return err;
-	if (!shmqi_os_may_control(c->st.st_uid, c->header.cuid))
+	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid))
 		err = -EPERM;
 	else
 		err = change_inode(c->o.fd, perm);
@@ -158,19 +158,34 @@ set_mmap(struct control *c, const struct shmq_perm *perm)
 	return err;
 }
 
-static void
-set_side(int id, const struct shmq_perm *perm)
+/* The side file of a queue, open: a descriptor; -1: there is none, or it is not ours to change; or
+ * what we are short of. */
+static int
+open_side(int id)
 {
 	char path[SIDE_ROOM];
-	int fd;
+	int fd, found = shmqi_side_find(id, path);
 
-	if (shmqi_side_find(id, path) != 1)
-		return;
+	if (found != 1)
+		return found < 0 ? found : -1;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd >= 0) {
-		(void)change_inode(fd, perm);
-		close(fd);
-	}
+	return fd < 0 && shmqi_os_untold(-errno) ? -errno : fd;
+}
+
+static int
+set_both(const struct shmqi_address *a, int id, struct shmid_ds *ds, const struct shmq_perm *perm)
+{
+	int side = open_side(id), err = 0;
+
+	if (shmqi_os_untold(side))
+		return side;
+	if (shmctl(id, IPC_SET, ds) != 0)
+		err = shmqi_sysv_error(a, id);
+	else if (side >= 0)
+		(void)change_inode(side, perm);
+	if (side >= 0)
+		close(side);
+	return err;
 }
 
 /* IPC_SET sets all three, so what is to stay is asked for first. */
@@ -191,15 +206,13 @@ set_sysv(const struct shmqi_address *a, const struct shmq_perm *perm)
 		ds.shm_perm.gid = perm->gid;
 	if (perm->mode != (mode_t)-1)
 		ds.shm_perm.mode = perm->mode & 0777;
-	if (shmctl(id, IPC_SET, &ds) != 0)
-		return shmqi_sysv_error(a, id);
-	set_side(id, perm);
-	return 0;
+	return set_both(a, id, &ds, perm);
 }
 
 int
 shmq_set(const char *addr, const struct shmq_perm *perm)
 {
+	SHMQI_NOT_CANCELLED;
 	struct control c;
 	int err = shmqi_address_parse(&c.a, addr);
 
@@ -252,7 +265,7 @@ remove_mmap(struct control *c)
 	err = begin(c, true);
 	if (err)
 		return err;
-	if (!shmqi_os_may_control(c->st.st_uid, c->header.cuid))
+	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid))
 		err = -EPERM;
 	else if (!c->o.writable)
 		err = -EACCES;
@@ -267,18 +280,23 @@ remove_mmap(struct control *c)
 	return err;
 }
 
-/* The memory of a sysv: queue that we may remove, to be marked; NULL: it is none, or we may not. */
-static void *
-attach_to_mark(int id, struct shmid_ds *ds, char side[SIDE_ROOM])
+/* The memory of a sysv: queue that we may remove, to be marked; NULL: it is none, or we may not.
+ * -ENOMEM, -EMFILE, -ENFILE: that cannot be told. */
+static int
+attach_to_mark(void **object, int id, struct shmid_ds *ds, char side[SIDE_ROOM])
 {
-	void *object;
+	int found = shmqi_side_find(id, side);
 
-	if (shmqi_side_find(id, side) != 1 || shmctl(id, IPC_STAT, ds) != 0)
-		return NULL;
+	*object = NULL;
+	if (found != 1 || shmctl(id, IPC_STAT, ds) != 0)
+		return found < 0 ? found : 0;
 	if (!shmqi_os_may_control(ds->shm_perm.uid, ds->shm_perm.cuid))
-		return NULL;
-	object = shmat(id, NULL, 0);
-	return object == (void *)-1 ? NULL : object;
+		return 0;
+	*object = shmat(id, NULL, 0);
+	if (*object != (void *)-1)
+		return 0;
+	*object = NULL;
+	return errno == ENOMEM ? -ENOMEM : 0;
 }
 
 /* A queue's participants learn of the removal from its memory; the kernel does the rest. */
@@ -296,7 +314,9 @@ remove_sysv(const struct shmqi_address *a)
 		return id;
 	if (shmqi_side_state(id) == SIDE_CREATING && !shmqi_sysv_complete(id))
 		return -ENOENT; /* not complete is not there */
-	object = attach_to_mark(id, &ds, side);
+	err = attach_to_mark(&object, id, &ds, side);
+	if (err)
+		return err;
 	err = shmctl(id, IPC_RMID, NULL) ? shmqi_sysv_error(a, id) : 0;
 	if (object && err == 0) {
 		if (shmqi_format_check(object, ds.shm_segsz, &header, &g) == 0)
@@ -311,6 +331,7 @@ remove_sysv(const struct shmqi_address *a)
 int
 shmq_remove(const char *addr)
 {
+	SHMQI_NOT_CANCELLED;
 	struct control c;
 	int err = shmqi_address_parse(&c.a, addr);
 
@@ -414,6 +435,7 @@ lock_mmap(struct control *c, bool lock)
 static int
 lock_or_unlock(const char *addr, bool lock)
 {
+	SHMQI_NOT_CANCELLED;
 	struct control c;
 	int id, err = shmqi_address_parse(&c.a, addr);
 

@@ -32,6 +32,7 @@ check_memlock(struct shmq_memlock *out, uint64_t bytes)
 int
 shmq_memlock(size_t bytes, struct shmq_memlock *out)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmq_memlock unasked = {.size = sizeof(unasked)};
 	uint64_t whole = shmqi_round_up(bytes, shmqi_os_page_size());
 
@@ -101,6 +102,7 @@ check_opts(const struct shmq_seg_opts *opts)
 int
 shmq_seg_create(const char *addr, const struct shmq_seg_opts *opts)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_address a;
 	struct shmqi_geometry g;
 	size_t page_size;

@@ -21,10 +21,14 @@ visit(const struct walk *walk, const char *text)
 {
 	struct shmq_stat st = {.size = sizeof(st)}, work;
 	struct shmqi_address a;
+	int err;
 
 	if (shmqi_address_parse(&a, text) != 0 || shmqi_stat_begin(&work, &st) != 0)
 		return 0;
-	return shmqi_stat_address(&work, &a) == 0 ? walk->each(&work, walk->arg) : 0;
+	err = shmqi_stat_address(&work, &a);
+	if (err)
+		return shmqi_os_untold(err) ? err : 0; /* not ours, or not for us, or gone */
+	return walk->each(&work, walk->arg);
 }
 
 /* As ipcs does: the table's index, not the key; SHM_STAT_ANY would show those that we may not read.
@@ -60,7 +64,7 @@ each_shm(int (*each)(const char *text, void *arg), void *arg)
 
 	if (!dir)
 		return errno == ENOENT ? 0 : -errno;
-	while (result == 0 && (entry = readdir(dir))) {
+	while (result == 0 && (entry = shmqi_os_next(dir, &result))) {
 		if (strncmp(entry->d_name, ".shmq-", 6) == 0 ||
 		    (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN))
 			continue;
@@ -134,6 +138,7 @@ list_attached(const struct walk *walk)
 int
 shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg)
 {
+	SHMQI_NOT_CANCELLED;
 	struct walk walk = {each, arg};
 	int result;
 
@@ -178,6 +183,7 @@ clear_marked(const char *text, void *arg)
 int
 shmq_gc(int dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
+	SHMQI_NOT_CANCELLED;
 	struct gc gc = {dry_run, 0, each, arg};
 	int err = each_shm(clear_marked, &gc), sides, fifos;
 

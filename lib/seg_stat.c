@@ -239,15 +239,22 @@ stat_object(struct shmq_stat *st, const struct shmqi_address *a, const struct sh
 }
 
 /* The object's first bytes, copied: what is not ours may be cut under a mapping, and SIGBUS us. */
-static void *
-read_front(int fd, size_t bytes)
+static int
+read_front(void **front, int fd, size_t bytes)
 {
-	void *front = malloc(bytes);
+	ssize_t got;
+	int err;
 
-	if (front && pread(fd, front, bytes, 0) == (ssize_t)bytes)
-		return front;
-	free(front);
-	return NULL;
+	*front = malloc(bytes);
+	if (!*front)
+		return -ENOMEM;
+	got = pread(fd, *front, bytes, 0);
+	if (got == (ssize_t)bytes)
+		return 0;
+	err = got < 0 ? -errno : -EBADMSG; /* cut short since */
+	free(*front);
+	*front = NULL;
+	return err;
 }
 
 /* All that comes before the user's memory, or the slots, is looked at in a copy. */
@@ -262,17 +269,15 @@ stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmq
 
 	if (o->bytes < bytes)
 		return -EPROTONOSUPPORT;
-	front = read_front(o->fd, bytes);
-	if (!front)
-		return -EIO;
-	err = shmqi_format_check(front, o->bytes, &header, &g);
+	err = read_front(&front, o->fd, bytes);
+	if (err == 0)
+		err = shmqi_format_check(front, o->bytes, &header, &g);
 	if (err == 0 && g.page_size != o->page_size)
 		err = -EBADMSG; /* as an attach would say */
 	if (err == 0 && g.kind != SHMQ_SEGMENT) {
 		free(front);
 		bytes = (size_t)g.data_offset;
-		front = read_front(o->fd, bytes);
-		err = front ? 0 : -EBADMSG; /* cut short since */
+		err = read_front(&front, o->fd, bytes);
 	}
 	if (err == 0)
 		err = stat_object(st, a, o, front, bytes);
@@ -300,6 +305,7 @@ shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a)
 int
 shmq_stat(const char *addr, struct shmq_stat *st)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmqi_address a;
 	struct shmq_stat work;
 	int err = shmqi_address_parse(&a, addr);
@@ -378,6 +384,7 @@ stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
 int
 shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st)
 {
+	SHMQI_NOT_CANCELLED;
 	struct shmq_stat work;
 	int err;
 

@@ -62,7 +62,7 @@ fill_resident(struct shmq_stat *st, int id)
 }
 
 /* The figures of a queue, which take a look inside; only a segment with a side file is one. */
-static void
+static int
 look_inside(struct shmq_stat *st, int id)
 {
 	struct shmqi_object o = {.fd = -1, .spare = -1, .shmid = id};
@@ -70,14 +70,17 @@ look_inside(struct shmq_stat *st, int id)
 	struct shmqi_geometry g;
 	char path[SIDE_ROOM];
 	void *object;
+	int err = shmqi_side_find(id, path);
 
-	if (shmqi_side_find(id, path) != 1)
-		return;
+	if (err != 1)
+		return err;
 	object = shmat(id, NULL, SHM_RDONLY);
 	if (object == (void *)-1)
-		return;
-	if (shmqi_format_check(object, st->segsz, &header, &g) == 0 && g.kind >= 0 &&
-	    shmqi_side_open(&o, &header) == 0) {
+		return errno == ENOMEM ? -ENOMEM : 0;
+	err = shmqi_format_check(object, st->segsz, &header, &g);
+	if (err == 0 && g.kind >= 0)
+		err = shmqi_side_open(&o, &header);
+	if (err == 0 && g.kind >= 0) {
 		st->kind = g.kind;
 		st->lock_needed_bytes = shmqi_stat_lock_needed(&g);
 		st->capacity = (size_t)g.capacity;
@@ -87,6 +90,7 @@ look_inside(struct shmq_stat *st, int id)
 	}
 	shmdt(object);
 	shmqi_object_close(&o);
+	return shmqi_os_untold(err) ? err : 0;
 }
 
 int
@@ -101,8 +105,7 @@ shmqi_stat_sysv(struct shmq_stat *st, const struct shmqi_address *a)
 		return shmqi_sysv_error(a, id);
 	shmqi_stat_fill_sysv(st, id, &ds);
 	fill_resident(st, id);
-	look_inside(st, id);
-	return 0;
+	return look_inside(st, id);
 }
 
 int

@@ -53,6 +53,8 @@
  *  - A peer with write permission can punch holes into or truncate a shm: or file: object, which is
  *    a SIGBUS for those who touch the memory. Between users who do not trust each other use sysv:
  *    or memfd: (which cannot be truncated).
+ *  - A thread is not cancelled (deferred, as is the default) within a call, but after it. To end a
+ *    call that waits, send the thread a signal that has a handler (-EINTR).
  *  - A process that is stopped (SIGSTOP) is alive: see shmq_reserve() and slow_limit for who waits.
  */
 #ifndef SHMQ_SHMQ_H
@@ -282,6 +284,7 @@ struct shmq_seg;
  *   -EACCES   no permission for the directory
  *   -ENOENT   the directory of file:, or the file of sysv:PATH, is not there
  *   -EMFILE -ENFILE  out of descriptors
+ *   -EIO      the device fails
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -327,6 +330,7 @@ int shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags);
  *             tells the figures)
  *   -EPERM    SHMQ_LOCK with RLIMIT_MEMLOCK 0 and no CAP_IPC_LOCK; SHM_EXEC on a noexec mount
  *   -EMFILE -ENFILE  out of descriptors
+ *   -EIO      the device fails
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -407,6 +411,8 @@ size_t shmq_seg_size(const struct shmq_seg *seg);
  *   -ENOSPC   the file system is full
  *   -EACCES   growing the object needs write permission
  *   -ENOTSUP  the segment is a queue
+ *   -EIO      the device fails
+ *   -EMFILE -ENFILE  sysv: cannot tell whether it is a queue: out of descriptors
  *
  * Progress:   blocks (file system, an RCU grace period)
  * Threads:    one thread per handle
@@ -448,7 +454,8 @@ int shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st);
  * @return 0, or
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EIDRM  as shmq_seg_attach_at()
  *   -EACCES  needs read permission
- *   -ENOMEM  no address space to look at a queue
+ *   -ENOMEM  no memory, or no address space, to look at a queue
+ *   -EMFILE -ENFILE -EIO  out of descriptors; the device fails
  *   -EFAULT  `st` is NULL
  *
  * Progress:   blocks (file system)
@@ -465,7 +472,7 @@ int shmq_stat(const char *addr, struct shmq_stat *st);
  *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN; mmap backends: what
  *            chmod() and chown() need
  *   -EFAULT  `perm` is NULL
- *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES  as shmq_stat()
+ *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES -ENOMEM -EMFILE -ENFILE -EIO  as shmq_stat()
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -483,7 +490,8 @@ int shmq_set(const char *addr, const struct shmq_perm *perm);
  * @return 0, or
  *   -ENOENT  nothing under this address, or another process was first
  *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN
- *   -EINVAL -EPROTONOSUPPORT -EACCES -EIDRM  as shmq_stat(); a damaged segment of ours is removed
+ *   -EINVAL -EPROTONOSUPPORT -EACCES -EIDRM -ENOMEM -EMFILE -ENFILE -EIO  as shmq_stat(); a damaged
+ *            segment of ours is removed
  *
  * Progress:   blocks (another remover of the same segment)
  * Threads:    any
@@ -500,7 +508,7 @@ int shmq_remove(const char *addr);
  * @return 0, or
  *   -EPERM   not owner, creator or CAP_IPC_LOCK; or RLIMIT_MEMLOCK is 0
  *   -ENOMEM  over RLIMIT_MEMLOCK: shmq_memlock() tells the figures
- *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES  as shmq_stat()
+ *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES -EMFILE -ENFILE -EIO  as shmq_stat()
  *
  * Progress:   blocks (paging)
  * Threads:    any
@@ -518,8 +526,8 @@ int shmq_unlock(const char *addr);
  * are left out.
  *
  * @param each  its `st` is valid during the call; a result other than 0 ends the walk
- * @return 0, what `each` returned, -EINVAL (`each` NULL), -ENOMEM, or a negated errno of reading
- *         the directory
+ * @return 0, what `each` returned, -EINVAL (`each` NULL), a negated errno of reading the directory,
+ *         or -ENOMEM -EMFILE -ENFILE -EIO: one of them could not be looked at
  *
  * Progress:   blocks (file system)
  * Threads:    any
@@ -612,7 +620,7 @@ int shmq_create(const char *addr, const struct shmq_opts *opts);
  *   -EINVAL   malformed address or role; the segment is not a queue
  *   -ENOTSUP  SHMQ_OLDEST for a consumer of a kind other than broadcast; SHMQ_HANGUP for a producer
  *             of lossy broadcast or latest, whose consumers leave no trace
- *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE
+ *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE -EIO
  *             as shmq_seg_attach_at()
  *
  * Progress:   blocks (file system)
@@ -863,7 +871,7 @@ int shmq_info(const struct shmq *q, struct shmq_info *info);
  *         shmq_detach(); do not read, write or close it; or
  *   -EINVAL  `q` is NULL
  *   -EBADF   inherited through fork()
- *   -EACCES -ENOSPC -EMFILE -ENFILE -ENOMEM  no FIFO in /dev/shm, or no descriptor, to be had
+ *   -EACCES -ENOSPC -EMFILE -ENFILE -ENOMEM -EIO  no FIFO in /dev/shm, or no descriptor, to be had
  *
  * Progress:   blocks (file system) at the first call
  * Threads:    one thread per handle
