@@ -74,8 +74,8 @@ clear_sysv(unsigned n)
 	shmctl(id, IPC_RMID, NULL);
 }
 
-static void
-clear_names(void)
+void
+place_wipe(void)
 {
 	char pattern[96];
 
@@ -85,6 +85,14 @@ clear_names(void)
 	unlink_all(pattern);
 	snprintf(pattern, sizeof(pattern), "%s/*", world.directory);
 	unlink_all(pattern);
+	if (world.is_private)
+		unlink_all("/dev/shm/.shmq-*");
+}
+
+static void
+clear_names(void)
+{
+	place_wipe();
 	rmdir(world.directory);
 }
 

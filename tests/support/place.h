@@ -44,6 +44,9 @@ struct place place_segment(enum place_backend on, unsigned n, const struct shmq_
 /* Remove, and close the descriptor. */
 void place_remove(struct place *place);
 
+/* Take away whatever a failed attempt has left under the test's names. */
+void place_wipe(void);
+
 /*
  * What there is in /dev/shm, in the directory, and of SysV segments: a count that is 0 when all is
  * gone. Private world only.
