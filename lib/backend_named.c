@@ -73,8 +73,9 @@ named_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode
 	char hidden[PATH_MAX];
 	int fd, err;
 
-	if (access(a->path, F_OK) == 0 && shmqi_finish_removal(a) != 1)
-		return -EEXIST;
+	err = access(a->path, F_OK) ? 0 : shmqi_finish_removal(a);
+	if (err)
+		return err == -EBUSY ? -EBUSY : -EEXIST;
 	fd = create_unnamed(a->path, hidden);
 	if (fd < 0)
 		return fd;

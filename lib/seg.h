@@ -156,7 +156,7 @@ bool shmqi_seg_over_queue(const void *at, size_t bytes);
 /* Take the place of whatever attaches [seg->base, + mapped_bytes) covers whole; the caller holds
  * shmqi_seg_mutex. */
 void shmqi_seg_displace(struct shmq_seg *seg);
-/* Make a mapped queue read-only, if this attach is to be that; -EACCES: it may not write. */
+/* Set seg->read_only and ->writable, as the kind of a queue is known; -EACCES: it may not write. */
 int shmqi_seg_choose_access(struct shmq_seg *seg, const struct shmqi_attach_how *how,
 			    bool writable);
 /* Note an attach (dtime: a detach) in the lifecycle page. */
@@ -179,11 +179,13 @@ int shmqi_seg_attach_sysv(struct shmq_seg *seg, const struct shmqi_attach_how *h
 /* seg_create.c */
 int shmqi_seg_create(const struct shmqi_address *a, struct shmqi_geometry *g, mode_t mode);
 /*
- * Take the name of a marked segment away. The removal byte keeps two removers apart, so that none
- * unlinks what was created meanwhile; it is not waited for long, as anybody may hold it.
+ * Mark, if that is still to be done, and unlink what `a` names, as the one that does: under the
+ * removal byte, so that nobody comes in between and none unlinks what was created meanwhile.
+ * -ENOENT: another was first; -EBUSY: another is at it, and seems to be stopped.
  */
-int shmqi_unlink_marked(const struct shmqi_object *o, const struct shmqi_address *a);
-/* Finish the removal of what `a` names, if it is marked; 1: the address is free now. */
+int shmqi_removal(const struct shmqi_object *o, const struct shmqi_address *a,
+		  void (*mark)(void *arg), void *arg);
+/* Finish the removal of what `a` names, if it is marked (else -EEXIST); 0: the address is free now. */
 int shmqi_finish_removal(const struct shmqi_address *a);
 
 /* Wake who sleeps in a removed queue. Defined by the queue layer, as is shmqi_queue_stat(): the two

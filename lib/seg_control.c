@@ -241,8 +241,9 @@ mark(void *object, const struct shmqi_geometry *g)
 
 /* The sleepers' words are past the metadata: map the whole for those. */
 static void
-mark_all(struct control *c)
+mark_all(void *arg)
 {
+	struct control *c = arg;
 	size_t bytes = shmqi_round_up((size_t)c->o.bytes, c->o.page_size);
 	struct shmqi_geometry g = c->g;
 	void *all = MAP_FAILED;
@@ -254,6 +255,7 @@ mark_all(struct control *c)
 	mark(all == MAP_FAILED ? c->object : all, &g);
 	if (all != MAP_FAILED)
 		munmap(all, bytes);
+	changed(c);
 }
 
 static int
@@ -271,11 +273,8 @@ remove_mmap(struct control *c)
 		err = -EACCES;
 	if (err == 0)
 		err = c->backend->may_unlink(&c->o, &c->a);
-	if (err == 0) {
-		mark_all(c);
-		changed(c);
-		err = shmqi_unlink_marked(&c->o, &c->a);
-	}
+	if (err == 0)
+		err = shmqi_removal(&c->o, &c->a, mark_all, c);
 	end(c);
 	return err;
 }

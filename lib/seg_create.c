@@ -52,15 +52,38 @@ marked(const struct shmqi_object *o)
 	       format_lifecycle(meta)->removed == 1;
 }
 
+/* Anybody who may read can have a read lock there, but a remover's is a write lock. */
+static int
+begin_removal(int fd)
+{
+	struct shmqi_lock other;
+	int err = shmqi_os_lock_byte_wait(fd, FORMAT_LOCK_REMOVAL);
+
+	if (err == -EAGAIN &&
+	    shmqi_os_lock_holder(fd, FORMAT_LOCK_REMOVAL, FORMAT_LOCK_REMOVAL, &other) == 1 &&
+	    other.type == F_WRLCK)
+		return -EBUSY;
+	return err == -EAGAIN ? 0 : err;
+}
+
 int
-shmqi_unlink_marked(const struct shmqi_object *o, const struct shmqi_address *a)
+shmqi_removal(const struct shmqi_object *o, const struct shmqi_address *a, void (*mark)(void *arg),
+	      void *arg)
 {
 	const struct shmqi_backend *backend = shmqi_backend_of(a);
-	int err = shmqi_os_lock_byte_wait(o->fd, FORMAT_LOCK_REMOVAL);
+	int err;
 
-	if (err && err != -EAGAIN)
-		return err;
-	return backend->current(o, a) ? backend->unlink(o, a) : -ENOENT;
+	pthread_mutex_lock(&shmqi_seg_mutex); /* no child gets the lock */
+	err = begin_removal(o->fd);
+	if (err == 0 && !backend->current(o, a))
+		err = -ENOENT;
+	if (err == 0 && mark)
+		mark(arg);
+	if (err == 0)
+		err = backend->unlink(o, a);
+	(void)shmqi_os_lock_byte(o->fd, F_UNLCK, FORMAT_LOCK_REMOVAL);
+	pthread_mutex_unlock(&shmqi_seg_mutex);
+	return err;
 }
 
 int
@@ -70,10 +93,10 @@ shmqi_finish_removal(const struct shmqi_address *a)
 	int err = shmqi_backend_of(a)->open(&o, a, OPEN_WRITE);
 
 	if (err)
-		return err == -ENOENT;
-	err = marked(&o) ? shmqi_unlink_marked(&o, a) : -EEXIST;
+		return err == -ENOENT ? 0 : err;
+	err = marked(&o) ? shmqi_removal(&o, a, NULL, NULL) : -EEXIST;
 	shmqi_object_close(&o);
-	return err == 0 || err == -ENOENT;
+	return err == -ENOENT ? 0 : err;
 }
 
 int

@@ -171,8 +171,10 @@ clear_marked(const char *text, void *arg)
 	if (shmqi_address_parse(&a, text) != 0 || shmq_stat(text, &st) != 0 ||
 	    !(st.mode & SHMQ_DEST))
 		return 0;
-	if (!gc->dry_run && shmqi_finish_removal(&a) != 1)
-		err = -EPERM;
+	if (!gc->dry_run)
+		err = shmqi_finish_removal(&a);
+	if (err == -EEXIST) /* another has, and created anew */
+		err = 0;
 	gc->found++;
 	snprintf(line, sizeof(line), "%s: marked, but its name was left", text);
 	if (gc->each)

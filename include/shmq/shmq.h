@@ -275,6 +275,7 @@ struct shmq_seg;
  * @return 0; for memfd: the descriptor (>= 3, close-on-exec, owned by the caller); for sysv:private
  *         the shmid, or
  *   -EEXIST   the address is taken: attach it, or remove it first
+ *   -EBUSY    a process that seems to be stopped is removing what is there: as shmq_remove()
  *   -EINVAL   malformed address or option, segsz 0 or too large, opts NULL
  *   -ENOTSUP  this backend has no such page size or flag; fd: and sysv:id/N cannot create
  *   -ENOSPC   the file system or the SysV limits are full: make room, or a smaller segment
@@ -449,7 +450,8 @@ int shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st);
 /* Lifecycle by address; a queue is a segment, so these serve both. -------------------- */
 
 /**
- * Fill `st`, as IPC_STAT.
+ * Fill `st`, as IPC_STAT. To look into a sysv: queue it is attached for a moment, which others see
+ * in its nattch; so do shmq_list() and shmq_gc().
  *
  * @return 0, or
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EIDRM  as shmq_seg_attach_at()
@@ -489,6 +491,8 @@ int shmq_set(const char *addr, const struct shmq_perm *perm);
  *
  * @return 0, or
  *   -ENOENT  nothing under this address, or another process was first
+ *   -EBUSY   another process has been removing it for 200 ms, so it seems to be stopped: the address
+ *            is free when that goes on; when that is dead, try again
  *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN
  *   -EINVAL -EPROTONOSUPPORT -EACCES -EIDRM -ENOMEM -EMFILE -ENFILE -EIO  as shmq_stat(); a damaged
  *            segment of ours is removed

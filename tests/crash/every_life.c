@@ -160,7 +160,20 @@ look_at_it(struct every_scene *s)
 	MUST(shmq_gc(0, NULL, NULL) >= 0);
 }
 
-/* shmq_gc() may have ended what it had begun. */
+/* Removed by others and created anew, unless they find that somebody is at it. */
+static void
+replace_it(struct every_scene *s)
+{
+	int err = shmq_remove(s->place.attach);
+
+	MUST(err == 0 || err == -ENOENT || err == -EBUSY);
+	MUST(shmq_gc(0, NULL, NULL) >= 0);
+	if (err == -EBUSY)
+		return;
+	SAME(0, shmq_create(s->place.create, &every_life_opts));
+	SAME(0, shmq_attach(&s->seat[IN], s->place.attach, SHMQ_OBSERVER));
+}
+
 static bool
 removed_by_somebody(const struct every_scene *s, ssize_t result)
 {
@@ -192,7 +205,7 @@ const struct every_life every_lives[] = {
 	 .ready = be_attached, .act = do_detach, .leave = leave_queue, .after = life_after_role,
 	 .meanwhile = look_at_it, .possible = done},
 	{QUEUE("remove", "there"), .on = LIFE_NAMED, .ways = 2, .prepare = life_queue,
-	 .act = do_remove, .after = life_after_remove, .meanwhile = look_at_it,
+	 .act = do_remove, .after = life_after_remove, .meanwhile = replace_it,
 	 .possible = removed_by_somebody},
 	{QUEUE("remove", "held"), .on = LIFE_NAMED, .ways = 2, .prepare = life_held_queue,
 	 .act = do_remove, .after = life_after_remove_held, .meanwhile = look_at_it,
@@ -279,6 +292,24 @@ gone(struct every_scene *s)
 	s->place.fd = -1;
 }
 
+/* The new one is there, or was removed as a whole: not its name alone. */
+static void
+replaced(struct every_scene *s)
+{
+	struct shmq_stat st = {.size = sizeof(st)};
+
+	if (s->seat[IN]) {
+		SAME(0, shmq_qstat(s->seat[IN], &st));
+		SAME(0, shmq_detach(s->seat[IN]));
+		s->seat[IN] = NULL;
+		if (!(st.mode & SHMQ_DEST)) {
+			MUST(place_serves(&s->place));
+			SAME(0, shmq_remove(s->place.attach));
+		}
+	}
+	gone(s);
+}
+
 bool
 every_life_stopped(struct every_scene *s)
 {
@@ -288,7 +319,9 @@ every_life_stopped(struct every_scene *s)
 		every_fail("continued, its operation gave %zd", s->results->result);
 	victim_leaves(s->victim);
 	s->victim = 0;
-	if (s->life->meanwhile == remove_it)
+	if (s->life->meanwhile == replace_it)
+		replaced(s);
+	else if (s->life->meanwhile == remove_it)
 		gone(s);
 	else
 		(void)every_life_after(s, 0);

@@ -5,12 +5,15 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "format.h"
 #include "support/place.h"
 #include "support/process.h"
 #include "support/trace.h"
@@ -243,6 +246,75 @@ Test(between, test_attach_meets_takeover_is_absent)
 	MUST(victim_calls(victim, 1));
 	take_away();
 	SAME(-ENOENT, finish(&scene, victim));
+}
+
+/* A remover, with others at it ---------------------------------------------------------------- */
+
+static void
+remove_queue(void *arg)
+{
+	const struct scene *scene = arg;
+
+	victim_begins();
+	*scene->result = shmq_remove(scene->place.attach);
+	victim_ends();
+}
+
+static const enum place_backend named[] = {ON_SHM, ON_FILE};
+
+/* Who is stopped before it takes the name away takes none but that of what it removes. */
+Test(between, test_remove_meets_removers_has_removed_and_nothing_else)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct scene scene = scene_new(named[i]);
+		struct shmq *q = NULL;
+		pid_t victim;
+
+		place_queue(named[i], 0, NULL);
+		victim = victim_start(remove_queue, &scene);
+		MUST(victim_reaches(victim, SYS_unlink));
+		SAME(-EBUSY, shmq_remove(scene.place.attach));
+		SAME(-EBUSY, shmq_create(scene.place.create, NULL));
+		SAME(-EBUSY, shmq_open(&q, scene.place.attach, NULL, SHMQ_PRODUCER));
+		MUST(shmq_gc(0, NULL, NULL) >= 0);
+		SAME(0, finish(&scene, victim));
+		SAME(0, shmq_create(scene.place.create, NULL));
+		SAME(0, shmq_remove(scene.place.attach));
+	}
+}
+
+Test(between, test_remover_killed_next_one_ends_it)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct scene scene = scene_new(named[i]);
+		pid_t victim;
+
+		place_queue(named[i], 0, NULL);
+		victim = victim_start(remove_queue, &scene);
+		MUST(victim_reaches(victim, SYS_unlink));
+		victim_kill(victim);
+		SAME(0, shmq_create(scene.place.create, NULL));
+		SAME(0, shmq_remove(scene.place.attach));
+	}
+}
+
+/* Who can but read has no say. */
+Test(between, test_remove_meets_read_lock_has_removed)
+{
+	struct place place = place_queue(ON_SHM, 0, NULL);
+	struct flock lock = {.l_type = F_RDLCK,
+			     .l_whence = SEEK_SET,
+			     .l_start = FORMAT_LOCK_REMOVAL,
+			     .l_len = 1};
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/%s", strchr(place.create, '/') + 1);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	SAME(0, fcntl(fd, F_OFD_SETLK, &lock));
+	SAME(0, shmq_remove(place.attach));
+	SAME(-ENOENT, shmq_remove(place.attach));
+	close(fd);
 }
 
 /* Removal behind our back -------------------------------------------------------------------- */
