@@ -258,6 +258,16 @@ being_removed(int id)
 	return shmctl(id, IPC_STAT, &ds) != 0 || (ds.shm_perm.mode & SHMQ_DEST);
 }
 
+/* In the place of a writable mapping, which mprotect() could make writable again. */
+static int
+map_read_only(struct shmq_seg *seg)
+{
+	if (shmat(seg->shmid, seg->object, SHM_RDONLY | SHM_REMAP) == (void *)-1)
+		return errno == EINVAL || errno == EIDRM ? -ESTALE : shmqi_os_map_error(errno);
+	return madvise(seg->object, seg->object_bytes, MADV_DONTFORK) ? shmqi_os_map_error(errno)
+								      : 0;
+}
+
 static int
 attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
@@ -271,6 +281,8 @@ attach_queue(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	err = map_queue(seg, how, &o);
 	if (err == 0)
 		err = shmqi_seg_choose_access(seg, how, o.writable);
+	if (err == 0 && seg->read_only && o.writable)
+		err = map_read_only(seg);
 	o.writable = seg->writable;
 	if (err == 0)
 		err = shmqi_side_open(&o, &seg->header);

@@ -161,20 +161,49 @@ take_lock(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi
 	return err ? err : still_there(seg, o);
 }
 
-/* A queue is mapped: read-only, if that is what this attach is to be. */
+/* Which access a queue is for, now that its kind is known. */
 int
 shmqi_seg_choose_access(struct shmq_seg *seg, const struct shmqi_attach_how *how, bool writable)
 {
 	seg->read_only = how->observer || (how->reader && shmqi_format_read_only(&seg->g));
 	seg->writable = writable && !seg->read_only;
-	if (!seg->read_only)
-		return writable ? 0 : -EACCES;
-	return mprotect(seg->object, seg->object_bytes, PROT_READ) ? -errno : 0;
+	return seg->read_only || writable ? 0 : -EACCES;
+}
+
+/*
+ * In the place of a writable mapping: from a description that is read-only itself, or mprotect()
+ * could make it writable again. Our lock will be on that.
+ */
+static int
+map_read_only(struct shmq_seg *seg, struct shmqi_object *o)
+{
+	struct shmqi_object again;
+	int err = seg->backend->open(&again, &seg->address, OPEN_READ);
+
+	if (err)
+		return err;
+	if (!shmqi_inode_same(again.inode, o->inode) || again.bytes != o->bytes)
+		err = -ESTALE;
+	else if (mmap(seg->object, seg->object_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, again.fd,
+		      0) == MAP_FAILED)
+		err = shmqi_os_map_error(errno);
+	else if (madvise(seg->object, seg->object_bytes, MADV_DONTFORK) != 0)
+		err = shmqi_os_map_error(errno);
+	if (err) {
+		shmqi_object_close(&again);
+		return err;
+	}
+	close(seg->spare);
+	seg->spare = again.spare;
+	again.spare = -1;
+	shmqi_object_close(o);
+	*o = again;
+	return 0;
 }
 
 /* All of a queue is one mapping, which holds the lock, too. */
 static int
-attach_queue(struct shmq_seg *seg, const struct shmqi_object *o, const struct shmqi_attach_how *how)
+attach_queue(struct shmq_seg *seg, struct shmqi_object *o, const struct shmqi_attach_how *how)
 {
 	int err = o->bytes < 2 * FORMAT_PAGE ? -EPROTONOSUPPORT : 0;
 
@@ -191,6 +220,8 @@ attach_queue(struct shmq_seg *seg, const struct shmqi_object *o, const struct sh
 	err = measure(seg, o, seg->g.segsz);
 	if (err == 0)
 		err = shmqi_seg_choose_access(seg, how, o->writable);
+	if (err == 0 && seg->read_only && !how->observer && o->writable)
+		err = map_read_only(seg, o);
 	if (err == 0)
 		err = take_lock(seg, o, how);
 	seg->base = seg->object;

@@ -107,7 +107,7 @@ TEST_EACH_SPOT(read_only, test_observer_store_faults_for_good)
 	}
 }
 
-TEST_EACH_SPOT(read_only, test_lossy_reader_store_faults)
+TEST_EACH_SPOT(read_only, test_lossy_reader_store_faults_for_good)
 {
 	for (unsigned k = 0; k < KINDS; k++) {
 		struct place p;
@@ -119,6 +119,8 @@ TEST_EACH_SPOT(read_only, test_lossy_reader_store_faults)
 		p = spot_kind(*at, &kinds[k]);
 		q = unit_join(&p, SHMQ_CONSUMER);
 		o = object_map(&p);
+		every_page_refuses(q, o.length);
+		SAME(-1, mprotect(base_of(q), o.length, PROT_READ | PROT_WRITE));
 		every_page_refuses(q, o.length);
 		object_unmap(&o);
 		SAME(0, shmq_detach(q));
