@@ -206,7 +206,6 @@ clock_gettime(clockid_t clock, struct timespec *now)
 {
 	static int64_t back;
 
-
 	if (syscall(SYS_clock_gettime, clock, now) != 0)
 		return -1;
 	if (running_back && clock != CLOCK_MONOTONIC)
