@@ -107,6 +107,7 @@ open_error(int err)
 		return -EINVAL;
 	case EPERM:
 	case EROFS:
+	case EAGAIN: /* its owner has a lease on it */
 		return -EACCES;
 	default:
 		return -err;

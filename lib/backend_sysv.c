@@ -29,6 +29,22 @@ shmqi_sysv_id(const struct shmqi_address *a)
 	return id < 0 ? -errno : id;
 }
 
+bool
+shmqi_sysv_fits(int id)
+{
+	struct shmid_ds ds;
+	void *room;
+
+	if (shmctl(id, IPC_STAT, &ds) != 0)
+		return false;
+	room = mmap(NULL, ds.shm_segsz, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		    0);
+	if (room == MAP_FAILED)
+		return false;
+	munmap(room, ds.shm_segsz);
+	return true;
+}
+
 int
 shmqi_sysv_error(const struct shmqi_address *a, int id)
 {

@@ -247,7 +247,7 @@ shmqi_side_find(int shmid, char out[SIDE_ROOM])
 	if (found != 1)
 		return shmqi_os_untold(found) ? found : 0;
 	if (!peek(shmid, &header))
-		return errno == ENOMEM ? -ENOMEM : 0;
+		return errno == ENOMEM && shmqi_sysv_fits(shmid) ? -ENOMEM : 0;
 	if (header.magic != FORMAT_MAGIC)
 		return 0;
 	side_path(out, shmid, header.uuid);

@@ -232,8 +232,7 @@ all_there(const struct queue_look *look, const struct shmq_stat *st)
 
 	if (st->backend == SHMQ_BACKEND_SYSV)
 		return st->resident_bytes >= 0 && (uint64_t)st->resident_bytes >= needed;
-	return look->mapped ||
-	       (fstat(look->fd, &file) == 0 && (uint64_t)file.st_blocks * 512 >= needed);
+	return fstat(look->fd, &file) == 0 && (uint64_t)file.st_blocks * 512 >= needed;
 }
 
 /* Without a look at the slots: what senders and receivers said last. */

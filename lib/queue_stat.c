@@ -42,9 +42,8 @@ each_row(struct shmq *q, int (*each)(const struct shmq_participant *row, void *a
 	const struct format_participant *entries = format_participants(q->seg->object);
 	struct shmq_stat st = {.size = sizeof(st)};
 	struct shmq_participant row;
-	int err = 0;
+	int err = shmq_qstat(q, &st);
 
-	shmqi_look_kind(&look, &st);
 	for (unsigned i = 0; err == 0 && i < look.g->participants; i++) {
 		if (!(queue_look_state(&look, i) & (SHMQ_PRODUCER | SHMQ_CONSUMER)))
 			continue;

@@ -72,6 +72,9 @@ bool shmqi_huge_page_size(size_t wanted);
 
 /* backend_sysv.c */
 int shmqi_sysv_id(const struct shmqi_address *a);
+/* Whether there are addresses for all of it. Anybody can make, at no cost, what is longer; that is not
+ * looked into. */
+bool shmqi_sysv_fits(int id);
 /* What errno says of a call on the segment that `a` named just now. */
 int shmqi_sysv_error(const struct shmqi_address *a, int id);
 /* shmget() of a new segment: its shmid. */

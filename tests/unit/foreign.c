@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/shm.h>
@@ -293,6 +294,55 @@ Test(foreign, test_sysv_segment_is_no_queue)
 	foreign_sysv(8192, 0xff);
 	foreign_sysv(ROOM, 0);
 	foreign_sysv(ROOM, 0x31);
+}
+
+/* Its owner is told of each open() of it, and given time: who does not wait cannot open it. */
+Test(foreign, test_file_with_lease_eacces)
+{
+	char path[256];
+	struct place p = named(SPOT_SHM, path);
+	int fd;
+
+	SAME(0, shmq_create(p.create, NULL));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	MUST(signal(SIGIO, SIG_IGN) != SIG_ERR);
+	SAME(0, fcntl(fd, F_SETLEASE, F_WRLCK));
+	refused(-EACCES, p.attach);
+	SAME(0, fcntl(fd, F_SETLEASE, F_UNLCK));
+	close(fd);
+	place_remove(&p);
+}
+
+static int
+count_one(const struct shmq_stat *st, void *arg)
+{
+	(void)st;
+	++*(unsigned *)arg;
+	return 0;
+}
+
+/* As long as all addresses there are, at no cost, and with the name of a side file: somebody's. */
+Test(foreign, test_sysv_segment_longer_than_memory_is_no_queue)
+{
+	const size_t longest = (size_t)0x7fffffff0000;
+	int id = shmget(IPC_PRIVATE, longest, IPC_CREAT | SHM_NORESERVE | 0600);
+	struct shmq_stat st = {.size = sizeof(st)};
+	char addr[32], path[64];
+	unsigned n = 0;
+
+	if (id < 0)
+		cr_skip_test("needs kernel.shmmax as it is by default");
+	snprintf(addr, sizeof(addr), "sysv:id/%d", id);
+	snprintf(path, sizeof(path), "/dev/shm/.shmq-%d-x", id);
+	write_file(path, "", 0);
+	SAME(0, shmq_stat(addr, &st));
+	SAME(SHMQ_SEGMENT, st.kind);
+	SAME(longest, st.segsz);
+	SAME(0, shmq_list(count_one, &n));
+	MUST(n > 0);
+	SAME(0, shmq_remove(addr));
+	SAME(-1, shmctl(id, IPC_STAT, &(struct shmid_ds){0}));
+	SAME(0, unlink(path));
 }
 
 Test(foreign, test_descriptor_of_something_else_eprotonosupport)

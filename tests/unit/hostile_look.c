@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "format.h"
@@ -61,6 +62,29 @@ Test(hostile_look, test_file_of_holes_stat_is_quick)
 	SAME(0, shmq_stat(address, &st));
 	SAME(0, st.depth);
 	MUST(st.capacity == SLOTS);
+	close(fd);
+}
+
+static int
+look_on(const struct shmq_participant *row, void *arg)
+{
+	(void)row;
+	(void)arg;
+	return 0;
+}
+
+/* Those who attached are told by their table; nothing is allocated to tell it. */
+Test(hostile_look, test_file_of_holes_participants_allocate_none)
+{
+	struct shmqi_geometry g = plan(65536, 10000);
+	struct stat before, after;
+	char address[32];
+	int fd = claim(address, &g);
+
+	SAME(0, fstat(fd, &before));
+	SAME(0, shmq_participants(address, look_on, NULL));
+	SAME(0, fstat(fd, &after));
+	MUST(after.st_blocks - before.st_blocks < 10 * (blkcnt_t)(FORMAT_PAGE / 512));
 	close(fd);
 }
 
@@ -152,7 +176,7 @@ Test(hostile_look, test_sysv_without_pages_stat_allocates_none)
 	struct shmqi_geometry g = plan(8, 100000);
 	struct format_header *header;
 	struct object o = object_map(&p);
-	char old[128], name[128];
+	char old[128], name[128], address[32];
 
 	to = shmget(IPC_PRIVATE, (size_t)g.total_bytes, IPC_CREAT | 0600);
 	header = shmat(to, NULL, 0);
@@ -162,6 +186,8 @@ Test(hostile_look, test_sysv_without_pages_stat_allocates_none)
 	shmqi_format_publish(header);
 	take_side_file(old, name, from, to);
 	(void)resident_bytes(to);
+	snprintf(address, sizeof(address), "sysv:id/%d", to);
+	(void)shmq_participants(address, look_on, NULL);
 	/* Tells what the look before has touched. */
 	MUST(resident_bytes(to) < 10 * (int64_t)FORMAT_PAGE);
 	SAME(0, rename(name, old));
