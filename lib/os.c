@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -22,6 +24,7 @@
 #define LOCK_PAUSE_NS 1000000
 #define LOCK_TRIES 200
 
+#define PROBE_MOST (UINT64_C(1) << 40)
 #define OVERFLOW_UID 65534 /* what an id that is not mapped shows as */
 
 bool
@@ -257,6 +260,27 @@ shmqi_os_capable(int capability)
 }
 
 bool
+shmqi_os_locks_without_limit(void)
+{
+	struct rlimit limit;
+	size_t bytes;
+	void *room;
+	bool over;
+
+	if (!shmqi_os_capable(CAP_IPC_LOCK))
+		return false;
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= PROBE_MOST)
+		return true;
+	bytes = shmqi_round_up((size_t)limit.rlim_cur + 1, shmqi_os_page_size());
+	room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return errno != EAGAIN; /* mlockall(MCL_FUTURE), and over it */
+	over = syscall(SYS_mlock2, room, bytes, MLOCK_ONFAULT) == 0;
+	munmap(room, bytes);
+	return over;
+}
+
+bool
 shmqi_os_may_control(uid_t owner, uid_t creator)
 {
 	uid_t me = geteuid();
@@ -277,12 +301,12 @@ shmqi_os_owns(int fd)
 }
 
 bool
-shmqi_os_may_control_file(int fd, uid_t owner, uid_t creator)
+shmqi_os_may_control_file(int fd, uid_t owner, uid_t creator, int capability)
 {
 	if (shmqi_os_owns(fd))
 		return true;
 	/* Of another namespace: then the creator's number is, too, and capabilities are not for it. */
 	if (owner == OVERFLOW_UID)
 		return false;
-	return geteuid() == creator || shmqi_os_capable(CAP_SYS_ADMIN);
+	return geteuid() == creator || shmqi_os_capable(capability);
 }

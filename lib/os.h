@@ -110,11 +110,15 @@ bool shmqi_os_may_control(uid_t owner, uid_t creator);
  */
 bool shmqi_os_owns(int fd);
 
-/* As shmqi_os_may_control(), of a file. */
-bool shmqi_os_may_control_file(int fd, uid_t owner, uid_t creator);
+/* Whether we are the owner of a file, its segment's creator, or have that capability over it. */
+bool shmqi_os_may_control_file(int fd, uid_t owner, uid_t creator, int capability);
 
-/* Whether an effective capability of <linux/capability.h> is there. */
+/* Whether an effective capability of <linux/capability.h> is there, in our own user namespace. */
 bool shmqi_os_capable(int capability);
+
+/* Whether RLIMIT_MEMLOCK is not for us, by locking more than that for a moment: CAP_IPC_LOCK of a user
+ * namespace other than the first looks the same, and is none. */
+bool shmqi_os_locks_without_limit(void);
 
 /* os_mem.c: pages -------------------- */
 

@@ -148,7 +148,7 @@ set_mmap(struct control *c, const struct shmq_perm *perm)
 
 	if (err)
 		return err;
-	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid))
+	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid, CAP_SYS_ADMIN))
 		err = -EPERM;
 	else
 		err = change_inode(c->o.fd, perm);
@@ -267,7 +267,7 @@ remove_mmap(struct control *c)
 	err = begin(c, true);
 	if (err)
 		return err;
-	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid))
+	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid, CAP_SYS_ADMIN))
 		err = -EPERM;
 	else if (!c->o.writable)
 		err = -EACCES;
@@ -405,10 +405,10 @@ may_lock(const struct control *c, bool lock)
 {
 	struct rlimit limit;
 
-	if (shmqi_os_capable(CAP_IPC_LOCK))
-		return 0;
-	if (geteuid() != c->st.st_uid && geteuid() != c->header.cuid)
+	if (!shmqi_os_may_control_file(c->o.fd, c->st.st_uid, c->header.cuid, CAP_IPC_LOCK))
 		return -EPERM;
+	if (shmqi_os_locks_without_limit())
+		return 0;
 	return lock && getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == 0 ? -EPERM : 0;
 }
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -21,7 +20,7 @@ check_memlock(struct shmq_memlock *out, uint64_t bytes)
 	out->needed_bytes = bytes;
 	out->limit_bytes = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
 	out->used_bytes = used > 0 ? (uint64_t)used : 0;
-	out->privileged = shmqi_os_capable(CAP_IPC_LOCK);
+	out->privileged = shmqi_os_locks_without_limit();
 	if (out->privileged || limit.rlim_cur == RLIM_INFINITY)
 		return 0;
 	if (limit.rlim_cur == 0)

@@ -4,7 +4,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,8 +19,6 @@
 
 #include "hold.h"
 #include "support/process.h"
-
-#define NOBODY 65534
 
 TestSuite(dying, .init = place_begin, .fini = place_end, .timeout = 120);
 
@@ -369,118 +366,5 @@ Test(dying, test_recycled_pid_is_not_the_dead_one)
 		struct scene s = scene_plan(&holds[h], (enum place_backend)(h % PLACES));
 
 		process_join(process_start(recycle_one, &s));
-	}
-}
-
-/* User namespaces ---------------------------------------------------------------------------- */
-
-static void
-become_nobody(void)
-{
-	SAME(0, setgroups(0, NULL));
-	SAME(0, setresgid(NOBODY, NOBODY, NOBODY));
-	SAME(0, setresuid(NOBODY, NOBODY, NOBODY));
-}
-
-/* No id is mapped: everybody's shows as the overflow id, our own, too. */
-static void
-be_unmapped(void)
-{
-	SAME(0, unshare(CLONE_NEWUSER));
-	SAME(0, prctl(PR_SET_DUMPABLE, 1));
-	SAME(0, prctl(PR_SET_PDEATHSIG, SIGKILL));
-}
-
-static void
-be_unmapped_victim(void *arg)
-{
-	become_nobody();
-	be_unmapped();
-	scene_victim(arg);
-}
-
-static bool
-user_namespaces(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(unshare(CLONE_NEWUSER) != 0);
-	return geteuid() == 0 && process_end(pid) == 0;
-}
-
-static void
-give_to_all(const struct place *place)
-{
-	const struct shmq_perm perm = {
-		.size = sizeof(perm), .uid = (uid_t)-1, .gid = (gid_t)-1, .mode = 0666};
-
-	SAME(0, shmq_set(place->attach, &perm));
-}
-
-Test(dying, test_in_user_namespace_alive_then_dead)
-{
-	if (!user_namespaces())
-		cr_skip_test("needs root, and user namespaces");
-	EACH_HOLD(s)
-	{
-		give_to_all(&s.place);
-		s.pid = process_start(be_unmapped_victim, &s);
-		scene_taken(&s);
-		scene_alive(&s);
-		process_kill(s.pid);
-		scene_dead(&s);
-	}
-}
-
-static void
-try_to_remove(void *arg)
-{
-	struct place *place = arg;
-
-	become_nobody();
-	be_unmapped();
-	SAME(-EPERM, shmq_remove(place->attach));
-}
-
-/* Root in a namespace of its own, as in a container without privilege. */
-static void
-try_to_remove_as_root(void *arg)
-{
-	struct place *place = arg;
-	int fd;
-
-	become_nobody();
-	be_unmapped();
-	fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
-	MUST(fd >= 0);
-	SAME(9, write(fd, "0 65534 1", 9));
-	close(fd);
-	SAME(0, geteuid());
-	SAME(-EPERM, shmq_remove(place->attach));
-}
-
-/* Who may write a queue may not remove it for that, whatever his namespace makes him look like. */
-Test(dying, test_remove_by_stranger_in_user_namespace_eperm_unchanged)
-{
-	void (*const ways[])(void *) = {try_to_remove, try_to_remove_as_root};
-
-	if (!user_namespaces())
-		cr_skip_test("needs root, and user namespaces");
-	for (enum place_backend on = ON_SHM; on < PLACES; on++) {
-		struct place place = place_queue(on, 0, NULL);
-		struct shmq *q = NULL;
-
-		give_to_all(&place);
-		if (on == ON_FILE) /* sticky, as /dev/shm is */
-			SAME(0, chmod(place_directory(), 01777));
-		SAME(0, shmq_attach(&q, place.attach, SHMQ_PRODUCER));
-		for (unsigned i = 0; i < 2; i++) {
-			process_join(process_start(ways[i], &place));
-			SAME(0, shmq_send(q, "x", 1, 0));
-			MUST(!(place_stat(&place).mode & SHMQ_DEST));
-		}
-		SAME(0, shmq_detach(q));
-		place_remove(&place);
 	}
 }
