@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -34,6 +35,7 @@ struct scene {
 	void (*hold)(struct shmq *q);
 	/* the peer: what takes until the victim is dead */
 	unsigned peer;
+	bool polls; /* instead of sleeping */
 	void (*wait)(struct shmq *q);
 	/* the test itself, before the victim comes, and after; NULL: nothing */
 	void (*before)(struct shmq *q);
@@ -124,6 +126,36 @@ static void
 receive_again(struct shmq *q)
 {
 	receive_message(q, 1, 2);
+}
+
+/* Never waiting: each call looks, and at times at who is in the way. */
+static void
+poll_message(struct shmq *q)
+{
+	unsigned char bytes[MSG_MAX];
+	ssize_t n;
+
+	while ((n = shmq_recv(q, bytes, MSG_MAX, 0)) == -EAGAIN)
+		sched_yield();
+	MUST(n > 0);
+}
+
+static void
+poll_room(struct shmq *q)
+{
+	unsigned char bytes[MSG_MAX] = {0};
+	int err;
+
+	while ((err = shmq_send(q, bytes, MSG_MAX, 0)) == -EAGAIN)
+		sched_yield();
+	SAME(0, err);
+}
+
+static void
+poll_more_than_fits(struct shmq *q)
+{
+	for (unsigned i = 0; i <= CAPACITY; i++)
+		poll_room(q);
 }
 
 static void
@@ -217,7 +249,8 @@ play_once(struct stage *stage, pid_t peer, uint64_t *seed)
 	act(stage, stage->scene->behind);
 	shmq_store_relaxed_u64(stage->ended_ns, 0);
 	gate_open(stage->go);
-	process_await_call(peer, SYS_futex);
+	if (!stage->scene->polls)
+		process_await_call(peer, SYS_futex);
 	nanosleep(&linger, NULL);
 	SAME(0, shmq_load_relaxed_u64(stage->ended_ns)); /* it does wait */
 	killed_ns = clock_now_ns();
@@ -327,6 +360,30 @@ Test(unblock, test_broadcast_sender_behind_dead_reader_goes_on)
 			     .hold = be_there,
 			     .peer = SHMQ_PRODUCER,
 			     .wait = send_more_than_fits});
+}
+
+#define POLLER(NAME, VICTIM, HANDLES, HOLD, PEER, WAIT, ...)                                    \
+	{                                                                                       \
+		.name = NAME, .victim = VICTIM, .handles = HANDLES, .hold = HOLD, .peer = PEER, \
+		.polls = true, .wait = WAIT, __VA_ARGS__                                        \
+	}
+
+Test(unblock, test_who_only_polls_goes_on)
+{
+	static const struct scene scenes[] = {
+		POLLER("mpmc: receiver that polls, a claim", SHMQ_PRODUCER, 1, reserve_room,
+		       SHMQ_CONSUMER, poll_message, OPTS(.kind = SHMQ_MPMC), .behind = send_one),
+		POLLER("mpmc: receiver that polls, held", SHMQ_CONSUMER, 1, peek_message,
+		       SHMQ_CONSUMER, poll_message,
+		       OPTS(.kind = SHMQ_MPMC, .flags = SHMQ_REDELIVER), .before = send_one),
+		POLLER("mpmc: sender that polls, all held", SHMQ_CONSUMER, CAPACITY, peek_message,
+		       SHMQ_PRODUCER, poll_room, OPTS(.kind = SHMQ_MPMC), .before = send_till_full),
+		POLLER("broadcast: sender that polls", SHMQ_CONSUMER, 1, be_there, SHMQ_PRODUCER,
+		       poll_more_than_fits, OPTS(.kind = SHMQ_BROADCAST)),
+	};
+
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++)
+		play(&scenes[i]);
 }
 
 #define HANGUP_RECEIVER(NAME, ...)                                                      \

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "inject.h"
 #include "operations.h"
@@ -168,6 +169,15 @@ struct large {
 	struct place place;
 };
 
+static bool
+all_allocated(int fd)
+{
+	struct stat st;
+
+	SAME(0, fstat(fd, &st));
+	return st.st_blocks * 512 >= st.st_size;
+}
+
 static void
 create_large(void *arg)
 {
@@ -179,6 +189,8 @@ create_large(void *arg)
 	inject_begins(large->inject);
 	result = shmq_seg_create(large->place.create, &opts);
 	MUST(result >= 0);
+	if (large->place.on == ON_MEMFD)
+		MUST(all_allocated(result));
 	if (large->place.on != ON_MEMFD) {
 		SAME(0, shmq_seg_attach(&seg, large->place.attach, 0));
 		SAME(0, shmq_seg_resize(seg, 2 * opts.segsz));

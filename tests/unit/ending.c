@@ -246,6 +246,36 @@ TEST_EACH_SPOT(ending, test_hangup_consumer_killed_while_producer_sleeps_epipe)
 	kill_the_other(*at, SHMQ_PRODUCER);
 }
 
+/* Counted twice, it would take the living one with it. */
+TEST_EACH_SPOT(ending, test_hangup_dead_producer_is_counted_out_once)
+{
+	const struct shmq_opts opts = {.size = sizeof(opts),
+				       .kind = SHMQ_MPSC,
+				       .msg_max = 8,
+				       .capacity = 8,
+				       .participants = 4};
+	struct sleeper s = {
+		.p = spot_queue(*at, 0, &opts), .role = SHMQ_CONSUMER, .ready = gate_new()};
+	struct shmq *first = unit_join(&s.p, SHMQ_PRODUCER);
+	struct shmq *consumer = unit_join(&s.p, SHMQ_CONSUMER | SHMQ_HANGUP);
+	pid_t victim = process_start(hold, &s);
+	char byte;
+
+	gate_pass(s.ready);
+	SAME(0, shmq_detach(first));
+	process_kill(victim);
+	SAME(-EPIPE, shmq_recv(consumer, &byte, 1, SHMQ_FOREVER));
+	first = unit_join(&s.p, SHMQ_PRODUCER);
+	come_and_go(&s.p, SHMQ_PRODUCER, 0); /* in the place of the dead one */
+	SAME(1, place_stat(&s.p).producers);
+	SAME(-ETIMEDOUT, shmq_recv(consumer, &byte, 1, 20000000));
+	SAME(0, shmq_detach(first));
+	SAME(-EPIPE, shmq_recv(consumer, &byte, 1, SHMQ_FOREVER));
+	SAME(0, shmq_detach(consumer));
+	close(s.ready);
+	place_remove(&s.p);
+}
+
 /* Removal ------------------------------------------------------------------------------------ */
 
 TEST_EACH_SPOT(ending, test_removed_sender_eidrm_receiver_drains_first)
