@@ -255,7 +255,7 @@ struct shmq_memlock {
 	uint64_t needed_bytes; /**< whole pages of what was asked */
 	uint64_t limit_bytes;  /**< RLIMIT_MEMLOCK (soft); UINT64_MAX: no limit */
 	uint64_t used_bytes;   /**< locked by this process already */
-	int privileged;	       /**< 1: CAP_IPC_LOCK, the limit does not apply */
+	int privileged;	       /**< 1: CAP_IPC_LOCK (of the first user namespace): no limit */
 };
 
 struct shmq;
@@ -323,7 +323,8 @@ int shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags);
  *   -ENOENT   nothing under this address
  *   -EINVAL   malformed address or flags; `at` unaligned, or taken without SHM_REMAP; SHM_REMAP
  *             with NULL; no such shmid or descriptor
- *   -EACCES   the mode does not let the caller read (and, without SHM_RDONLY, write)
+ *   -EACCES   the mode does not let the caller read (and, without SHM_RDONLY, write); the owner has a
+ *             lease on the file (F_SETLEASE)
  *   -EIDRM    removed and destroyed; only through fd: can that be seen
  *   -EPROTONOSUPPORT  not a segment of ours, or of another format version
  *   -EBADMSG  a segment of ours that is damaged or truncated
@@ -455,7 +456,7 @@ int shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st);
  *
  * @return 0, or
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EIDRM  as shmq_seg_attach_at()
- *   -EACCES  needs read permission
+ *   -EACCES  needs read permission, and no lease (F_SETLEASE) of the owner's
  *   -ENOMEM  no memory, or no address space, to look at a queue
  *   -EMFILE -ENFILE -EIO  out of descriptors; the device fails
  *   -EFAULT  `st` is NULL
