@@ -11,6 +11,10 @@ has_bytes() {
 	[ "$(bytes_of "$1")" -ge "$2" ]
 }
 
+has_received() {
+	[ "$(field "$1" received)" -ge "$2" ]
+}
+
 # A recv that is killed while it waits: the next one goes on where it was.
 addr=$(queue idle)
 mkfifo "$dir/feed"
@@ -46,6 +50,7 @@ receiver=$pid
 "$SHMQ" send "$addr" <"$dir/random" 3>&- 4>&- &
 started
 sender=$pid
+await "some is written" has_received "$addr" 5
 await "the pipe and the queue are full" field_is "$addr" depth 16
 kill -KILL "$receiver"
 ends_with 137 "$receiver" "killed recv"
@@ -65,14 +70,14 @@ cmp -n "$first" "$dir/first" "$dir/random" || bad "the first part differs"
 tail -c "$second" "$dir/random" | cmp - "$out" || bad "the second part differs"
 good
 
-# A send that is killed: recv gets every message that was sent, and ends.
+# A send that is killed: recv gets every message that was sent, and says that there may be more.
 addr=$(queue killed)
 expect 0 "$SHMQ" create "$addr" --msg-max 1000
 mkfifo "$dir/feed2"
 "$SHMQ" send "$addr" <"$dir/feed2" 3>&- 4>&- &
 started
 sender=$pid
-"$SHMQ" recv "$addr" >"$dir/copy" 3>&- 4>&- &
+"$SHMQ" recv "$addr" >"$dir/copy" 2>"$err" 3>&- 4>&- &
 started
 receiver=$pid
 exec 3>"$dir/feed2"
@@ -80,7 +85,8 @@ head -c 500000 "$dir/random" >&3
 await "everything arrives" has_bytes "$dir/copy" 500000
 kill -KILL "$sender"
 ends_with 137 "$sender" "killed send"
-ends_with 0 "$receiver" "recv after that"
+ends_with 1 "$receiver" "recv after that"
+grep -q "a sender was killed" "$err" || bad "killed send: recv says nothing of it"
 head -c 500000 "$dir/random" | cmp - "$dir/copy" || bad "killed send: the copy differs"
 exec 3>&-
 

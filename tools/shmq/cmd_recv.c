@@ -30,6 +30,7 @@ struct receiver {
 	struct reception in;
 	bool counts_from; /* `next` is known: what is missing before it was missed */
 	uint64_t next;	  /* number of the next message that is ours */
+	bool cut;	  /* a sender was killed */
 };
 
 static const struct argp_option options[] = {
@@ -111,6 +112,14 @@ receive_one(struct receiver *r)
 	return in->buffer ? 0 : shmq_release(in->t.q, &msg);
 }
 
+static int
+note_killed(const struct shmq_participant *row, void *arg)
+{
+	if ((row->roles & SHMQ_PRODUCER) && !row->alive)
+		*(bool *)arg = true;
+	return 0;
+}
+
 /* The producers have come and gone, or the queue was removed: both are the end, not a failure. */
 static int
 receive_all(struct receiver *r)
@@ -122,6 +131,8 @@ receive_all(struct receiver *r)
 		err = interrupted() ? -EINTR : receive_one(r);
 		left--;
 	}
+	if (err == -EPIPE)
+		(void)shmq_participants(r->in.t.progress.addr, note_killed, &r->cut);
 	return err == -EPIPE || err == -EIDRM ? 0 : err;
 }
 
@@ -207,5 +218,10 @@ cmd_recv(int argc, char **argv)
 	progress_start(&r.in.t.progress, STDOUT_FILENO, a.verbose);
 	result = transfer_close(&r.in.t, run(&r, &a), r.in.doing);
 	tell_missed(&r);
-	return result;
+	if (result != EXIT_DONE || !r.cut)
+		return result;
+	fail_plain(a.addr,
+		   "receive: a sender was killed: what it was sending may be cut short; send "
+		   "it again");
+	return EXIT_FAILED;
 }

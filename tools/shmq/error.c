@@ -39,7 +39,7 @@ static const struct remedy remedies[] = {
 	{EPROTONOSUPPORT, DURING_ANY,
 	 "leave it to the program that made it, or use another address; after an upgrade remove it "
 	 "with the old version"},
-	{EBADMSG, DURING_ANY, "it is damaged: remove it with \"shmq rm\" and create it again"},
+	{EBADMSG, DURING_ANY, "remove it with \"shmq rm\" and create it again"},
 	{EXDEV, DURING_ANY,
 	 "share /dev/shm between the containers or mount namespaces, or remove and create it again "
 	 "here"},
@@ -183,7 +183,7 @@ print_sysv_limits(const struct failure *f)
 		return false;
 	fprintf(stderr,
 		"%s; \"shmq ls\" shows the limits: raise kernel.shmall or kernel.shmmni with "
-		"sysctl, or remove segments\n",
+		"sysctl, or remove segments; a queue needs some room in /dev/shm, too\n",
 		shmq_strerror(f->err));
 	return true;
 }
