@@ -7,7 +7,7 @@ static int
 consume(void)
 {
 	char text[64];
-	struct shmq *q;
+	struct shmq *q = NULL;
 	ssize_t n = shmq_open(&q, "shm:/hello", NULL, SHMQ_CONSUMER | SHMQ_HANGUP);
 
 	while (n >= 0 && (n = shmq_recv(q, text, sizeof text, SHMQ_FOREVER)) >= 0)

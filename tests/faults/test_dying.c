@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <shmq/atomic.h>
+
 #include "hold.h"
 #include "support/process.h"
 
@@ -215,7 +217,7 @@ be_in_pid_namespace(void *arg)
 	struct scene *s = arg;
 
 	SAME(0, unshare(CLONE_NEWPID));
-	*s->number = process_start(scene_victim, s);
+	shmq_store_release_u32((uint32_t *)s->number, (uint32_t)process_start(scene_victim, s));
 	SAME(SIGKILL, process_end(*s->number));
 }
 
@@ -229,6 +231,9 @@ Test(dying, test_in_other_pid_namespace_alive_then_dead)
 		s.pid = process_start(be_in_pid_namespace, &s);
 		scene_taken(&s);
 		scene_alive(&s);
+		/* The victim may be there before its number is. */
+		while (shmq_load_acquire_u32((const uint32_t *)s.number) == 0)
+			sched_yield();
 		SAME(0, kill(*s.number, SIGKILL));
 		process_join(s.pid);
 		scene_dead(&s);
