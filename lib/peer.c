@@ -199,8 +199,8 @@ shmqi_peer_bury(struct shmq_seg *seg, unsigned index,
 		void (*bury)(struct shmq_seg *seg, unsigned index, void *arg), void *arg)
 {
 	int err = -EBUSY, spare, fd; /* what cannot be inspected counts as alive */
+	int state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	spare = shmqi_seg_spare(seg);
 	fd = spare < 0 || !shmqi_lock_dead(spare, index) ? -1 : shmqi_os_reopen(spare, O_RDONLY);
 	if (fd >= 0 && shmqi_os_lock_byte(fd, F_RDLCK, index) == 0) {
@@ -209,7 +209,7 @@ shmqi_peer_bury(struct shmq_seg *seg, unsigned index,
 	}
 	if (fd >= 0)
 		close(fd);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return err;
 }
 
@@ -235,8 +235,8 @@ take_over(uint64_t *holder, struct shmq_seg *seg, uint64_t seen, unsigned index)
 {
 	unsigned owner = (unsigned)(seen & OWNER_MASK) - 1;
 	int err = -EBUSY, spare, fd; /* what cannot be inspected counts as alive */
+	int state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	spare = shmqi_seg_spare(seg);
 	fd = spare < 0 ? spare : shmqi_os_reopen(spare, O_RDONLY);
 	if (fd >= 0) {
@@ -245,7 +245,7 @@ take_over(uint64_t *holder, struct shmq_seg *seg, uint64_t seen, unsigned index)
 			err = evict(holder, seen, word_of((seen >> OWNER_BITS) + 1, index + 1));
 		close(fd);
 	}
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return err;
 }
 

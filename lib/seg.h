@@ -110,7 +110,7 @@ int64_t shmqi_lock_count(int fd);
 int shmqi_lock_dead(int fd, unsigned index);
 
 /* One attach of this process. What changes while it is attached (the range, by a resize; locks; the
- * spare descriptor) changes under shmqi_seg_mutex. */
+ * spare descriptor) changes under shmqi_seg_lock(). */
 struct shmq_seg {
 	const struct shmqi_backend *backend;
 	struct shmqi_address address;
@@ -131,7 +131,7 @@ struct shmq_seg {
 	size_t keeper_bytes;
 	bool locked_now;	       /* by the shmq_lock() that is at work */
 	struct shmqi_entry *entry;     /* in the table */
-	struct shmq_seg *next, **link; /* all attaches of this process, under shmqi_seg_mutex */
+	struct shmq_seg *next, **link; /* all attaches of this process, under shmqi_seg_lock() */
 	void *heir; /* during fork: the mapping that the child will have as object and keeper */
 };
 
@@ -147,9 +147,15 @@ struct shmqi_attach_how {
 	void *arg;
 };
 
-/* Recursive. All attaches of this process, what a resize changes of them, and the window in which
- * a descriptor that holds a lock is open. */
-extern pthread_mutex_t shmqi_seg_mutex;
+/*
+ * The one mutex of the process, recursive: all its attaches, what a resize changes of them, and the
+ * window in which a descriptor that holds a lock is open. Who has it cannot be cancelled, or it
+ * would be held for ever: what shmqi_seg_lock() returns is for shmqi_seg_unlock() to restore.
+ */
+int shmqi_seg_lock(void);
+void shmqi_seg_unlock(int cancel_state);
+/* In a child of fork(): its owner was a thread of the parent. */
+void shmqi_seg_lock_anew(int cancel_state);
 extern struct shmq_seg *shmqi_seg_first;
 
 int shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
@@ -157,7 +163,7 @@ int shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 /* Whether a queue of this process lies there: its memory is not the user's to replace. */
 bool shmqi_seg_over_queue(const void *at, size_t bytes);
 /* Take the place of whatever attaches [seg->base, + mapped_bytes) covers whole; the caller holds
- * shmqi_seg_mutex. */
+ * shmqi_seg_lock(). */
 void shmqi_seg_displace(struct shmq_seg *seg);
 /* Set seg->read_only and ->writable, as the kind of a queue is known; -EACCES: it may not write. */
 int shmqi_seg_choose_access(struct shmq_seg *seg, const struct shmqi_attach_how *how,

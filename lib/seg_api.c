@@ -46,7 +46,7 @@ shmq_seg_detach(struct shmq_seg *seg)
 }
 
 /* The attach of SysV memory that mremap() has moved to `base`: shmdt() knows it there, so we do.
- * The caller holds shmqi_seg_mutex. */
+ * The caller holds shmqi_seg_lock(). */
 static struct shmq_seg *
 moved_to(const void *base)
 {
@@ -64,14 +64,14 @@ shmq_seg_detach_at(const void *base)
 {
 	SHMQI_NOT_CANCELLED;
 	struct shmq_seg *seg;
+	int state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	seg = shmqi_table_at(base);
 	if (seg && seg->queue)
 		seg = NULL; /* a queue's memory goes with its handle */
 	else if (!seg && (seg = moved_to(base)))
 		seg->base = (void *)(uintptr_t)base;
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return seg ? shmqi_seg_release(seg, true) : -EINVAL;
 }
 
@@ -196,7 +196,7 @@ shmq_seg_resize(struct shmq_seg *seg, size_t size)
 {
 	SHMQI_NOT_CANCELLED;
 	char side[SIDE_ROOM];
-	int err;
+	int err, state;
 
 	if (!seg || seg->displaced || size == 0)
 		return -EINVAL;
@@ -207,8 +207,8 @@ shmq_seg_resize(struct shmq_seg *seg, size_t size)
 		return -ENOTSUP;
 	if (too_long(seg, size))
 		return -EINVAL;
-	pthread_mutex_lock(&shmqi_seg_mutex);
+	state = shmqi_seg_lock();
 	err = resize(seg, size);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return err;
 }

@@ -12,8 +12,31 @@
 
 #define RACES_MAX 100 /* attaches that met a removal under way */
 
-pthread_mutex_t shmqi_seg_mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 struct shmq_seg *shmqi_seg_first;
+
+int
+shmqi_seg_lock(void)
+{
+	int before = shmqi_os_cancel_off();
+
+	pthread_mutex_lock(&mutex);
+	return before;
+}
+
+void
+shmqi_seg_unlock(int cancel_state)
+{
+	pthread_mutex_unlock(&mutex);
+	shmqi_os_cancel_back(&cancel_state);
+}
+
+void
+shmqi_seg_lock_anew(int cancel_state)
+{
+	mutex = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	shmqi_os_cancel_back(&cancel_state);
+}
 
 /* Open what carries the locks again, by name; the file under that name may be another by now. */
 static int
@@ -46,15 +69,13 @@ spare_again(struct shmq_seg *seg)
 static int
 find_spare(struct shmq_seg *seg)
 {
-	SHMQI_NOT_CANCELLED;
-	int spare;
+	int spare, state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	if (!shmqi_os_fd_is(seg->spare, seg->inode))
 		/* Relaxed: written here only. */
 		shmq_store_relaxed_u32((uint32_t *)&seg->spare, (uint32_t)spare_again(seg));
 	spare = seg->spare;
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return spare;
 }
 
@@ -332,10 +353,10 @@ static int
 attach_locked(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
 	bool sysv = seg->address.backend == SHMQ_BACKEND_SYSV;
-	int err, races = 0;
+	int state, err, races = 0;
 
 	shmqi_seg_fork_setup();
-	pthread_mutex_lock(&shmqi_seg_mutex);
+	state = shmqi_seg_lock();
 	do {
 		err = sysv ? shmqi_seg_attach_sysv(seg, how) : attach_mmap(seg, how);
 		if (err)
@@ -346,7 +367,7 @@ attach_locked(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 		if (how->flags & SHM_REMAP)
 			shmqi_seg_displace(seg);
 	}
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return err == -ESTALE ? -ENOENT : err;
 }
 
@@ -365,7 +386,7 @@ shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 {
 	struct shmq_seg *seg = calloc(1, sizeof(*seg));
 	bool locked;
-	int err;
+	int err, state;
 
 	if (!seg)
 		return -ENOMEM;
@@ -380,9 +401,9 @@ shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 		return err;
 	}
 	err = shmqi_seg_settle(seg, how->flags, &locked);
-	pthread_mutex_lock(&shmqi_seg_mutex);
+	state = shmqi_seg_lock();
 	seg->locked = locked;
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	if (err == 0)
 		err = announce(seg);
 	if (err) {
@@ -434,10 +455,10 @@ int
 shmqi_seg_release(struct shmq_seg *seg, bool by_address)
 {
 	struct shmqi_entry *entry = seg->entry;
+	int state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	if (unmap_user_memory(seg) == 0 && (by_address || moved_away(seg))) {
-		pthread_mutex_unlock(&shmqi_seg_mutex);
+		shmqi_seg_unlock(state);
 		return -EINVAL;
 	}
 	if (seg->base != seg->object || seg->shmid >= 0)
@@ -450,7 +471,7 @@ shmqi_seg_release(struct shmq_seg *seg, bool by_address)
 	if (entry && !seg->displaced)
 		shmqi_table_remove(entry);
 	unmap(seg);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	if (entry)
 		shmqi_table_free(entry);
 	free(seg);

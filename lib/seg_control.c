@@ -385,14 +385,13 @@ settle_own(const struct control *c, bool lock)
 {
 	uint64_t bytes = c->g.total_bytes - (c->g.kind == SHMQ_SEGMENT ? c->g.data_offset : 0);
 	bool any = true;
-	int err = 0;
+	int err = 0, state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	if (lock)
 		err = lock_own(c->o.inode, &any);
 	else
 		unlock_own(c->o.inode, false);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	if (err == 0 && !any && c->g.page_size == shmqi_os_page_size())
 		err = shmq_memlock((size_t)bytes, NULL);
 	return err;

@@ -70,9 +70,8 @@ shmqi_removal(const struct shmqi_object *o, const struct shmqi_address *a, void 
 	      void *arg)
 {
 	const struct shmqi_backend *backend = shmqi_backend_of(a);
-	int err;
+	int err, state = shmqi_seg_lock(); /* no child gets the lock on the byte */
 
-	pthread_mutex_lock(&shmqi_seg_mutex); /* no child gets the lock */
 	err = begin_removal(o->fd);
 	if (err == 0 && !backend->current(o, a))
 		err = -ENOENT;
@@ -81,7 +80,7 @@ shmqi_removal(const struct shmqi_object *o, const struct shmqi_address *a, void 
 	if (err == 0)
 		err = backend->unlink(o, a);
 	(void)shmqi_os_lock_byte(o->fd, F_UNLCK, FORMAT_LOCK_REMOVAL);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return err;
 }
 

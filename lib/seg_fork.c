@@ -39,10 +39,12 @@ make_heir(struct shmq_seg *seg)
 		madvise(seg->object, seg->object_bytes, MADV_DOFORK);
 }
 
+static int cancel_state; /* of the thread that forks, under the lock */
+
 static void
 before_fork(void)
 {
-	pthread_mutex_lock(&shmqi_seg_mutex);
+	cancel_state = shmqi_seg_lock();
 	for (struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next)
 		if (inherits(seg))
 			make_heir(seg);
@@ -62,7 +64,7 @@ after_fork_parent(void)
 			madvise(seg->object, seg->object_bytes, MADV_DONTFORK);
 		seg->heir = NULL;
 	}
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(cancel_state);
 }
 
 /* The child's own: the parent's metadata mapping is not here. */
@@ -106,8 +108,7 @@ after_fork_child(void)
 		else if (inherits(seg))
 			inherit(seg);
 	}
-	/* Its owner was a thread of the parent: the child's first lock is on a new one. */
-	shmqi_seg_mutex = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+	shmqi_seg_lock_anew(cancel_state);
 }
 
 static void

@@ -124,11 +124,10 @@ list_attached(const struct walk *walk)
 {
 	struct shmq_stat *all = NULL;
 	size_t count = 0;
-	int result;
+	int result, state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	result = copy_attached(&all, &count);
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	for (size_t i = 0; result == 0 && i < count; i++)
 		result = walk->each(&all[i], walk->arg);
 	free(all);

@@ -162,8 +162,8 @@ static int64_t
 locked_in_this_process(struct shmqi_inode inode)
 {
 	int64_t most = -1;
+	int state = shmqi_seg_lock();
 
-	pthread_mutex_lock(&shmqi_seg_mutex);
 	for (struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
 		int64_t locked = -1;
 
@@ -171,7 +171,7 @@ locked_in_this_process(struct shmqi_inode inode)
 			locked = shmqi_os_locked_here(seg->base, seg->mapped_bytes);
 		most = locked > most ? locked : most;
 	}
-	pthread_mutex_unlock(&shmqi_seg_mutex);
+	shmqi_seg_unlock(state);
 	return most;
 }
 

@@ -23,7 +23,7 @@ void shmqi_table_free(struct shmqi_entry *entry);
 /* Copy what was added with the entry that holds `inside`; -ENOENT. Wait-free. */
 int shmqi_table_find(const void *inside, struct shmq_stat *st);
 
-/* The attach whose entry begins at `base`, or NULL; under shmqi_seg_mutex, so it stays. */
+/* The attach whose entry begins at `base`, or NULL; under shmqi_seg_lock(), so it stays. */
 struct shmq_seg *shmqi_table_at(const void *base);
 
 /* Around fork(), so that the child can go on. */
