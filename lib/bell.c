@@ -142,22 +142,30 @@ close_fd(int *fd, struct shmqi_inode inode)
 }
 
 void
-shmqi_bell_close(struct shmqi_bell *bell)
+shmqi_bell_disown(struct shmqi_bell *bell)
 {
 	if (!bell->open)
 		return;
 	bell->open = false;
-	if (bell->entry) {
-		/* Relaxed: who still reads the old number finds no FIFO of that name. */
-		shmq_store_relaxed_u64(&bell->entry->bell, 0);
-		shmqi_fifo_unlink(bell->uuid, bell->nonce);
-	}
 	bell->entry = NULL;
 	if (bell->fd == bell->timer)
 		bell->fd = -1;
 	close_fd(&bell->fd, bell->fd_is);
 	close_fd(&bell->fifo, bell->fifo_is);
 	close_fd(&bell->timer, bell->timer_is);
+}
+
+void
+shmqi_bell_close(struct shmqi_bell *bell)
+{
+	if (!bell->open)
+		return;
+	if (bell->entry) {
+		/* Relaxed: who still reads the old number finds no FIFO of that name. */
+		shmq_store_relaxed_u64(&bell->entry->bell, 0);
+		shmqi_fifo_unlink(bell->uuid, bell->nonce);
+	}
+	shmqi_bell_disown(bell);
 }
 
 int

@@ -106,6 +106,10 @@ int shmqi_bell_open(struct shmqi_bell *bell, const struct shmqi_bell_queue *queu
 /* Open one for a handle that cannot write: its descriptor is a timer. */
 int shmqi_bell_open_deaf(struct shmqi_bell *bell);
 
+/* In a child of fork(): close its descriptors, and leave the bell to the parent. Their memory is not
+ * looked at. */
+void shmqi_bell_disown(struct shmqi_bell *bell);
+
 /* Close; also one that is zeroed or whose opening failed, and twice. */
 void shmqi_bell_close(struct shmqi_bell *bell);
 

@@ -38,6 +38,12 @@ struct shmqi_last {
 	unsigned deliveries;
 };
 
+/* The descriptors of a handle. Not in its pages: a child of fork() has to close them. */
+struct shmqi_bells {
+	struct shmqi_bell own;
+	struct shmqi_ringer ringer;
+};
+
 struct shmq {
 	struct shmq_hot hot; /* first: <shmq/inline.h> reaches it */
 	uint64_t alive;	     /* QUEUE_ALIVE, or 0 after fork() */
@@ -66,9 +72,8 @@ struct shmq {
 	size_t peeked_bytes;
 	struct shmqi_last last;
 	uint64_t lost_before;	 /* messages lost before the last one received */
-	struct shmqi_bell *bell; /* bell_room, once shmq_fd() was called */
-	struct shmqi_bell bell_room;
-	struct shmqi_ringer ringer;
+	struct shmqi_bell *bell; /* bells->own, once shmq_fd() was called */
+	struct shmqi_bells *bells;
 	/* the rings; each kind uses its own */
 	struct shmqi_lane send, recv; /* of SPSC, MPSC producers, lossless broadcast */
 	struct shmqi_records records_out, records_in;

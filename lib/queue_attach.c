@@ -3,7 +3,7 @@
 #include "queue.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -66,6 +66,27 @@ new_pages(size_t bytes)
 		return NULL;
 	}
 	return pages;
+}
+
+static struct shmq *
+new_handle(void)
+{
+	struct shmq *q = new_pages(shmqi_queue_handle_bytes());
+
+	if (!q)
+		return NULL;
+	q->bells = calloc(1, sizeof(*q->bells));
+	if (q->bells)
+		return q;
+	munmap(q, shmqi_queue_handle_bytes());
+	return NULL;
+}
+
+static void
+free_handle(struct shmq *q)
+{
+	free(q->bells);
+	munmap(q, shmqi_queue_handle_bytes());
 }
 
 void *
@@ -184,7 +205,7 @@ open_handle(struct shmq *q)
 	int err;
 
 	open_hot(q);
-	shmqi_queue_ringer(&q->ringer, q->seg->object, &q->seg->g, q->seg->header.uuid);
+	shmqi_queue_ringer(&q->bells->ringer, q->seg->object, &q->seg->g, q->seg->header.uuid);
 	q->wait = shmqi_wait_real();
 	q->fenced = shmqi_os_barrier_register() != 0;
 	err = q->kind->open(q);
@@ -264,6 +285,7 @@ attach(struct shmq *q, const struct shmqi_address *a, const struct shmq_opts *op
 {
 	struct shmqi_join join = {.index = PEER_NONE};
 	struct shmqi_attach_how how = {
+		.bells = q->bells,
 		.flags = role & (SHMQ_LOCK | SHMQ_POPULATE),
 		.queue = true,
 		.observer = role & SHMQ_OBSERVER,
@@ -290,18 +312,17 @@ static int
 attach_address(struct shmq **out, const struct shmqi_address *a, const struct shmq_opts *opts,
 	       unsigned role)
 {
-	struct shmq *q = new_pages(shmqi_queue_handle_bytes());
+	struct shmq *q = new_handle();
 	int err;
 
 	if (!q)
 		return -ENOMEM;
 	err = attach(q, a, opts, role);
-	if (err) {
-		munmap(q, shmqi_queue_handle_bytes());
-		return err;
-	}
-	*out = q;
-	return 0;
+	if (err)
+		free_handle(q);
+	else
+		*out = q;
+	return err;
 }
 
 int
@@ -367,8 +388,8 @@ leave_openly(struct shmq *q)
 	if (q->end_seen)
 		shmqi_queue_note_end(q, q->end_seen);
 	if (!q->seg->read_only) {
-		shmqi_bell_wake_always(&q->ringer, &q->control->receivers, BELL_RECEIVERS);
-		shmqi_bell_wake_always(&q->ringer, &q->control->senders, BELL_SENDERS);
+		shmqi_bell_wake_always(&q->bells->ringer, &q->control->receivers, BELL_RECEIVERS);
+		shmqi_bell_wake_always(&q->bells->ringer, &q->control->senders, BELL_SENDERS);
 	}
 	shmqi_queue_disarm(q);
 }
@@ -383,6 +404,6 @@ shmq_detach(struct shmq *q)
 		return -EBADF;
 	leave_openly(q);
 	shmqi_seg_release(q->seg, false);
-	munmap(q, shmqi_queue_handle_bytes());
+	free_handle(q);
 	return 0;
 }

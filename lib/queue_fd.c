@@ -3,6 +3,7 @@
 #include "queue.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
@@ -91,7 +92,17 @@ shmqi_queue_disarm(struct shmq *q)
 		shmqi_bell_close(q->bell);
 	q->bell = NULL;
 	if (!q->seg->read_only)
-		shmqi_ringer_close(&q->ringer);
+		shmqi_ringer_close(&q->bells->ringer);
+}
+
+void
+shmqi_queue_disown(void *arg)
+{
+	struct shmqi_bells *bells = arg;
+
+	shmqi_bell_disown(&bells->own);
+	shmqi_ringer_close(&bells->ringer);
+	free(bells);
 }
 
 static int
@@ -101,16 +112,17 @@ open_bell(struct shmq *q)
 	int err;
 
 	if (q->seg->read_only)
-		return shmqi_bell_open_deaf(&q->bell_room);
+		return shmqi_bell_open_deaf(&q->bells->own);
 	err = access_of(q, &access);
-	return err ? err : shmqi_bell_open(&q->bell_room, &q->ringer.queue, q->index, &access);
+	return err ? err
+		   : shmqi_bell_open(&q->bells->own, &q->bells->ringer.queue, q->index, &access);
 }
 
 int
 shmq_fd(struct shmq *q)
 {
 	SHMQI_NOT_CANCELLED;
-	int err;
+	int err, state;
 
 	if (!q)
 		return -EINVAL;
@@ -118,10 +130,12 @@ shmq_fd(struct shmq *q)
 		return -EBADF;
 	if (q->bell)
 		return q->bell->fd;
+	state = shmqi_seg_lock(); /* no child gets the bell's lock */
 	err = open_bell(q);
+	shmqi_seg_unlock(state);
 	if (err)
 		return err;
-	q->bell = &q->bell_room;
+	q->bell = &q->bells->own;
 	q->hot.can |= SHMQ_HAS_FD;
 	/* The first time armed by us: the program may poll before it calls. */
 	if (q->roles & (SHMQ_CONSUMER | SHMQ_OBSERVER))

@@ -282,7 +282,7 @@ shmq_hot_wake_receivers(struct shmq_hot *hot, int64_t result)
 	SHMQI_NOT_CANCELLED;
 	struct shmq *q = (struct shmq *)(void *)hot;
 
-	shmqi_bell_wake(&q->ringer, &q->control->receivers, BELL_RECEIVERS);
+	shmqi_bell_wake(&q->bells->ringer, &q->control->receivers, BELL_RECEIVERS);
 	return result;
 }
 
@@ -294,7 +294,7 @@ shmq_hot_wake_senders(struct shmq_hot *hot, int64_t result)
 
 	/* An observer, and those who only read, hold nobody up. */
 	if (!q->seg->read_only)
-		shmqi_bell_wake(&q->ringer, &q->control->senders, BELL_SENDERS);
+		shmqi_bell_wake(&q->bells->ringer, &q->control->senders, BELL_SENDERS);
 	return result;
 }
 

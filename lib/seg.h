@@ -132,6 +132,7 @@ struct shmq_seg {
 	bool locked_now;	       /* by the shmq_lock() that is at work */
 	struct shmqi_entry *entry;     /* in the table */
 	struct shmq_seg *next, **link; /* all attaches of this process, under shmqi_seg_lock() */
+	void *bells;		       /* of a queue's handle: what a child of fork() closes */
 	void *heir; /* during fork: the mapping that the child will have as object and keeper */
 };
 
@@ -140,6 +141,7 @@ struct shmqi_attach_how {
 	void *at;
 	unsigned flags; /* SHM_*, SHMQ_LOCK, SHMQ_POPULATE */
 	bool queue;
+	void *bells;   /* of a queue's handle */
 	bool observer; /* map read-only, whatever the permission */
 	bool reader;   /* a consumer: map read-only if consumers of this queue do */
 	/* Take the lock byte on `fd`; a negated errno ends the attach. seg->read_only is known. */
@@ -197,9 +199,11 @@ int shmqi_removal(const struct shmqi_object *o, const struct shmqi_address *a,
 /* Finish the removal of what `a` names, if it is marked (else -EEXIST); 0: the address is free now. */
 int shmqi_finish_removal(const struct shmqi_address *a);
 
-/* Wake who sleeps in a removed queue. Defined by the queue layer, as is shmqi_queue_stat(): the two
- * questions that are asked upwards. */
+/* Wake who sleeps in a removed queue. Defined by the queue layer, as are shmqi_queue_disown() and
+ * shmqi_queue_stat(): the three questions that are asked upwards. */
 void shmqi_queue_wake_everybody(void *object, const struct shmqi_geometry *g);
+/* In a child of fork(), for an attach with bells: close its handle's descriptors, and free them. */
+void shmqi_queue_disown(void *bells);
 
 /* seg_stat.c: size-first structs, and stat */
 int shmqi_stat_begin(struct shmq_stat *work, const struct shmq_stat *user);

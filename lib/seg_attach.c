@@ -394,7 +394,8 @@ shmqi_seg_attach(struct shmq_seg **out, const struct shmqi_address *a,
 				 .address = *a,
 				 .spare = -1,
 				 .shmid = -1,
-				 .queue = how->queue};
+				 .queue = how->queue,
+				 .bells = how->bells};
 	err = attach_locked(seg, how);
 	if (err) {
 		free(seg);

@@ -79,7 +79,7 @@ inherit(struct shmq_seg *seg)
 }
 
 /* A queue's attach stayed with the parent: forget it. The side file of a sysv: queue is not mapped
- * here either. */
+ * here either. Descriptors are closed, or one of a bell would keep the parent's lock on it. */
 static void
 disown(struct shmq_seg *seg)
 {
@@ -89,6 +89,8 @@ disown(struct shmq_seg *seg)
 	}
 	if (seg->spare >= 0 && shmqi_os_fd_is(seg->spare, seg->inode))
 		close(seg->spare);
+	if (seg->bells)
+		shmqi_queue_disown(seg->bells);
 	*seg->link = seg->next;
 	if (seg->next)
 		seg->next->link = seg->link;

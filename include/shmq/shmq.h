@@ -46,8 +46,8 @@
  * Caveats
  *
  *  - Detach waits for an RCU grace period and attach allocates: neither is for a real-time thread.
- *  - A queue handle does not cross fork(): in the child every call on it is -EBADF. Attach in the
- *    child. A segment handle does.
+ *  - A queue handle does not cross fork(): in the child every call on it is -EBADF, and its
+ *    descriptor (shmq_fd()) is closed. Attach in the child. A segment handle does.
  *  - shmq registers urcu-bp's fork hooks with pthread_atfork(); a program that uses urcu-bp itself
  *    must not call them again.
  *  - A peer with write permission can punch holes into or truncate a shm: or file: object, which is
@@ -873,7 +873,7 @@ int shmq_info(const struct shmq *q, struct shmq_info *info);
  * one.
  *
  * @return the descriptor, close-on-exec; the same at each call; owned by the handle: closed by
- *         shmq_detach(); do not read, write or close it; or
+ *         shmq_detach(), and in a child of fork(); do not read, write or close it; or
  *   -EINVAL  `q` is NULL
  *   -EBADF   inherited through fork()
  *   -EACCES -ENOSPC -EMFILE -ENFILE -ENOMEM -EIO  no FIFO in /dev/shm, or no descriptor, to be had

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -282,4 +283,54 @@ Test(bell, test_publisher_killed_at_each_call_next_one_rings)
 Test(bell, test_publisher_killed_at_steps_next_one_rings)
 {
 	publisher_killed(victim_step, STEP_EVERY, true);
+}
+
+/* Who forks ---------------------------------------------------------------------------------- */
+
+struct family {
+	pid_t test, owner;
+	struct place place;
+	int ready; /* gate */
+	int *child;
+};
+
+static void
+have_bell_and_child(void *arg)
+{
+	struct family *f = arg;
+	struct shmq *q = NULL;
+	char byte;
+
+	SAME(0, shmq_attach(&q, f->place.attach, SHMQ_CONSUMER));
+	MUST(shmq_fd(q) >= 0);
+	SAME(-EAGAIN, shmq_recv(q, &byte, 1, 0));
+	f->owner = getpid();
+	if (fork() == 0) {
+		*f->child = getpid();
+		gate_open(f->ready);
+	}
+	/* The child: until the test is gone, too. */
+	while (getpid() == f->owner || getppid() == f->owner || getppid() == f->test)
+		usleep(20000);
+}
+
+/* A child of fork() keeps nothing of its parent's queues: neither its place nor its bell's lock. */
+Test(bell, test_owner_killed_child_lives_gc_clears)
+{
+	if (!place_is_private())
+		cr_skip_test("no /dev/shm of its own");
+	SAME(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	for (enum place_backend on = ON_SHM; on < PLACES; on++) {
+		struct family f = {getpid(), 0, place_queue(on, 0, NULL), gate_new(),
+				   process_share(sizeof(int))};
+		pid_t owner = process_start(have_bell_and_child, &f);
+
+		gate_pass(f.ready);
+		process_kill(owner);
+		SAME(0, place_stat(&f.place).nattch);
+		place_remove(&f.place);
+		SAME(1, shmq_gc(0, NULL, NULL));
+		place_expect_nothing();
+		process_kill(*f.child);
+	}
 }

@@ -2,6 +2,8 @@
 /* Who may do what: roles, observers, participants, fork; and shmq_open(), shmq_info(), shmq_strerror(). */
 #include "unit.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/shm.h>
@@ -243,6 +245,47 @@ TEST_EACH_SPOT(roles, test_handle_after_fork_ebadf_in_child)
 	recv_one(q, 'b');
 	SAME(1, place_stat(&p).nattch);
 	SAME(0, shmq_detach(q));
+	place_remove(&p);
+}
+
+struct family {
+	unsigned descriptors; /* without the queue */
+	struct shmq *in, *out;
+	int fd;
+};
+
+static void
+have_no_descriptor(void *arg)
+{
+	struct family *f = arg;
+
+	SAME(f->descriptors, leak_count().descriptors);
+	SAME(-1, fcntl(f->fd, F_GETFD));
+	SAME(-EBADF, shmq_fd(f->in));
+}
+
+/* Not the bell of a consumer, nor what its producer rings it by; the parent's stay as they are. */
+TEST_EACH_SPOT(roles, test_child_has_no_descriptor_of_a_queue)
+{
+	struct place p = spot_queue(*at, 0, NULL);
+	struct family f = {.descriptors = leak_count().descriptors};
+	struct pollfd bell = {.events = POLLIN};
+	char byte;
+
+	f.in = unit_join(&p, SHMQ_CONSUMER);
+	f.out = unit_join(&p, SHMQ_PRODUCER);
+	f.fd = bell.fd = shmq_fd(f.in);
+	SAME(-EAGAIN, shmq_recv(f.in, &byte, 1, 0));
+	send_one(f.out, 'a');
+	process_join(process_start(have_no_descriptor, &f));
+	SAME(1, poll(&bell, 1, 0));
+	recv_one(f.in, 'a');
+	SAME(-EAGAIN, shmq_recv(f.in, &byte, 1, 0));
+	send_one(f.out, 'b');
+	SAME(1, poll(&bell, 1, 10000));
+	SAME(0, shmq_detach(f.in));
+	SAME(0, shmq_detach(f.out));
+	SAME(f.descriptors, leak_count().descriptors);
 	place_remove(&p);
 }
 
