@@ -201,7 +201,7 @@ attach_raw(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 static int
 not_a_queue(int id, const uint64_t *magic)
 {
-	enum shmqi_side_state state = SIDE_NONE;
+	int state = SIDE_NONE;
 
 	for (int i = 0; state == SIDE_NONE && i < FOREIGN_LOOKS; i++) {
 		state = shmqi_side_state(id);
@@ -210,6 +210,8 @@ not_a_queue(int id, const uint64_t *magic)
 			return -EAGAIN;
 		sched_yield();
 	}
+	if (state < 0)
+		return state;
 	if (state == SIDE_NONE)
 		return -EPROTONOSUPPORT;
 	return state == SIDE_CREATING ? -EAGAIN : -ENOENT;

@@ -9,7 +9,7 @@
  * meets a segment without the magic number asks the side files: byte held, it is being created;
  * free, its creator is dead and the segment is worth nothing; no side file, it is somebody else's.
  */
-#include "seg.h"
+#include "backend_sysv_side.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,20 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIDE_DIRECTORY "/dev/shm"
-#define SIDE_NEW ".shmq-new-"
-
-#define SIDE_MAGIC UINT64_C(0x65646973716d6873) /* "shmqside" */
-
-/* What a side file says: of which segment its creator was about to make it. */
-struct record {
-	uint64_t magic;
-	uint64_t bytes;
-	int64_t time_s;
-	int32_t key, pid;
-	uint64_t ipc_namespace; /* shmids mean something in one only */
-};
-
 static uint64_t
 ipc_namespace(void)
 {
@@ -44,8 +30,8 @@ ipc_namespace(void)
 	return stat("/proc/self/ns/ipc", &st) == 0 ? (uint64_t)st.st_ino : 0;
 }
 
-static void
-side_path(char out[SIDE_ROOM], int shmid, const uint8_t uuid[16])
+void
+shmqi_side_path(char out[SIDE_ROOM], int shmid, const uint8_t uuid[16])
 {
 	int at = snprintf(out, SIDE_ROOM, SIDE_DIRECTORY "/.shmq-%d-", shmid);
 
@@ -60,7 +46,7 @@ shmqi_side_open(struct shmqi_object *o, const struct format_header *header)
 	int flags = (o->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	char path[SIDE_ROOM];
 
-	side_path(path, o->shmid, header->uuid);
+	shmqi_side_path(path, o->shmid, header->uuid);
 	o->fd = open(path, flags);
 	if (o->fd < 0)
 		return errno == ENOENT ? -EXDEV : -errno;
@@ -82,8 +68,8 @@ shmqi_side_open(struct shmqi_object *o, const struct format_header *header)
 }
 
 /* Call `each` for every side file whose name begins with `prefix`, until it returns not 0. */
-static int
-each_side(const char *prefix, int (*each)(const char *path, void *arg), void *arg)
+int
+shmqi_side_each(const char *prefix, int (*each)(const char *path, void *arg), void *arg)
 {
 	DIR *dir = opendir(SIDE_DIRECTORY);
 	char path[SIDE_ROOM];
@@ -104,17 +90,9 @@ each_side(const char *prefix, int (*each)(const char *path, void *arg), void *ar
 	return result;
 }
 
-/* A side file as it is found: anybody may have put it there. */
-struct side {
-	struct record record;
-	uid_t uid;
-	bool creating; /* its creator holds the creation byte */
-	bool held;     /* somebody holds any byte */
-};
-
 /* It must be a plain file, with one name, that says what ours say, of this IPC namespace. */
-static bool
-read_side(const char *path, struct side *side)
+int
+shmqi_side_read(const char *path, struct side *side)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	struct shmqi_lock lock;
@@ -122,7 +100,7 @@ read_side(const char *path, struct side *side)
 	bool ours;
 
 	if (fd < 0)
-		return false;
+		return shmqi_os_untold(-errno) ? -errno : 0;
 	ours = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	       pread(fd, &side->record, sizeof(side->record), 0) == sizeof(side->record) &&
 	       side->record.magic == SIDE_MAGIC && side->record.ipc_namespace == ipc_namespace();
@@ -143,8 +121,8 @@ announces(const struct side *side, const struct shmid_ds *ds)
 }
 
 /* Whether it announced that very one, and is dead. */
-static bool
-made_for(const struct side *side, const struct shmid_ds *ds)
+bool
+shmqi_side_made_for(const struct side *side, const struct shmid_ds *ds)
 {
 	return announces(side, ds) && !side->held && side->record.pid == ds->shm_cpid;
 }
@@ -153,10 +131,10 @@ made_for(const struct side *side, const struct shmid_ds *ds)
  * Whether that is so, and nobody else has anything to do with it: only then is a
  * segment without our header, which may be a stranger's, taken for what a dead creator left.
  */
-static bool
-left_behind(const struct side *side, const struct shmid_ds *ds)
+bool
+shmqi_side_left_behind(const struct side *side, const struct shmid_ds *ds)
 {
-	return made_for(side, ds) && ds->shm_nattch == 0;
+	return shmqi_side_made_for(side, ds) && ds->shm_nattch == 0;
 }
 
 struct search {
@@ -169,12 +147,13 @@ consider(const char *path, void *arg)
 {
 	struct search *search = arg;
 	struct side side;
+	int ours = shmqi_side_read(path, &side);
 
-	if (!read_side(path, &side))
-		return 0;
+	if (ours != 1)
+		return ours;
 	if (side.creating && announces(&side, &search->ds))
 		search->state = SIDE_CREATING;
-	else if (search->state == SIDE_NONE && left_behind(&side, &search->ds))
+	else if (search->state == SIDE_NONE && shmqi_side_left_behind(&side, &search->ds))
 		search->state = SIDE_DEAD;
 	return 0;
 }
@@ -185,19 +164,22 @@ named_prefix(char out[32], int shmid)
 	snprintf(out, 32, ".shmq-%d-", shmid);
 }
 
-static enum shmqi_side_state
+/* An enum shmqi_side_state, or, when that cannot be told, a negated errno. */
+static int
 state_of(int shmid, const struct shmid_ds *ds)
 {
 	struct search search = {*ds, SIDE_NONE};
 	char prefix[32];
+	int err;
 
 	named_prefix(prefix, shmid);
-	each_side(prefix, consider, &search);
-	each_side(SIDE_NEW, consider, &search);
-	return search.state;
+	err = shmqi_side_each(prefix, consider, &search);
+	if (err == 0)
+		err = shmqi_side_each(SIDE_NEW, consider, &search);
+	return err < 0 ? err : (int)search.state;
 }
 
-enum shmqi_side_state
+int
 shmqi_side_state(int shmid)
 {
 	struct shmid_ds ds;
@@ -217,8 +199,8 @@ is_there(const char *path, void *arg)
 }
 
 /* A copy of the header, which may be no header; false, and errno, when it cannot be read. */
-static bool
-peek(int shmid, struct format_header *out)
+bool
+shmqi_side_peek(int shmid, struct format_header *out)
 {
 	const struct format_header *header = shmat(shmid, NULL, SHM_RDONLY);
 	uint64_t magic;
@@ -243,14 +225,14 @@ shmqi_side_find(int shmid, char out[SIDE_ROOM])
 	int found;
 
 	named_prefix(prefix, shmid);
-	found = each_side(prefix, is_there, NULL);
+	found = shmqi_side_each(prefix, is_there, NULL);
 	if (found != 1)
 		return shmqi_os_untold(found) ? found : 0;
-	if (!peek(shmid, &header))
+	if (!shmqi_side_peek(shmid, &header))
 		return errno == ENOMEM && shmqi_sysv_fits(shmid) ? -ENOMEM : 0;
 	if (header.magic != FORMAT_MAGIC)
 		return 0;
-	side_path(out, shmid, header.uuid);
+	shmqi_side_path(out, shmid, header.uuid);
 	return lstat(out, &st) == 0 && (uint64_t)st.st_dev == header.side_dev &&
 	       (uint64_t)st.st_ino == header.side_ino;
 }
@@ -260,17 +242,22 @@ shmqi_sysv_complete(int shmid)
 {
 	struct format_header header;
 
-	return peek(shmid, &header) && header.magic == FORMAT_MAGIC;
+	return shmqi_side_peek(shmid, &header) && header.magic == FORMAT_MAGIC;
 }
 
-bool
+int
 shmqi_sysv_half_made(int shmid)
 {
 	struct format_header header;
 	struct shmid_ds ds;
+	int state;
 
-	return shmctl(shmid, IPC_STAT, &ds) == 0 && state_of(shmid, &ds) == SIDE_DEAD &&
-	       peek(shmid, &header) && header.magic == 0;
+	if (shmctl(shmid, IPC_STAT, &ds) != 0)
+		return 0;
+	state = state_of(shmid, &ds);
+	if (state != SIDE_DEAD)
+		return state < 0 ? state : 0;
+	return shmqi_side_peek(shmid, &header) && header.magic == 0;
 }
 
 /* Creation -------------------- */
@@ -337,7 +324,7 @@ complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a,
 	if (err == 0)
 		err = fill_queue(object, g, fd, a);
 	if (err == 0) {
-		side_path(named, id, ((struct format_header *)object)->uuid);
+		shmqi_side_path(named, id, ((struct format_header *)object)->uuid);
 		err = rename(path, named) ? -errno : 0;
 	}
 	if (err == 0) {
@@ -372,129 +359,15 @@ create_once(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_
 int
 shmqi_sysv_create_queue(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
-	int id = create_once(a, g, mode), old;
+	int id = create_once(a, g, mode), old, half_made;
 
 	if (id != -EEXIST)
 		return id;
 	old = shmqi_sysv_id(a); /* what a dead creator left is in nobody's use: take its place */
-	if (old < 0 || !shmqi_sysv_half_made(old) || shmctl(old, IPC_RMID, NULL) != 0)
+	half_made = old < 0 ? 0 : shmqi_sysv_half_made(old);
+	if (half_made < 0)
+		return half_made;
+	if (half_made == 0 || shmctl(old, IPC_RMID, NULL) != 0)
 		return -EEXIST;
 	return create_once(a, g, mode);
-}
-
-/* Clearing -------------------- */
-
-struct gc {
-	bool dry_run;
-	void (*each)(const char *what, int err, void *arg);
-	void *arg;
-	int found;
-};
-
-static void
-clear_side(struct gc *gc, const char *path, const char *what, int shmid)
-{
-	char line[SIDE_ROOM + 96];
-	int err = 0;
-
-	if (!gc->dry_run && shmid >= 0 && shmctl(shmid, IPC_RMID, NULL) != 0 && errno != EINVAL &&
-	    errno != EIDRM)
-		err = -errno;
-	if (!gc->dry_run && err == 0 && unlink(path) != 0 && errno != ENOENT)
-		err = -errno;
-	snprintf(line, sizeof(line), "%s: %s", path, what);
-	gc->found++;
-	if (gc->each)
-		gc->each(line, err, gc->arg);
-}
-
-#define NO_SEGMENT (-1)
-#define IN_USE (-2)
-
-/*
- * The SysV segment that a dead creator's announcement is about: its shmid. Somebody may be attached
- * to it, if only for a look: then what tells that it is worth nothing must stay.
- */
-static int
-announced(const struct side *side)
-{
-	struct shm_info info;
-	int top = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
-
-	for (int i = 0; i <= top; i++) {
-		struct format_header header;
-		struct shmid_ds ds;
-		int id = shmctl(i, SHM_STAT, &ds);
-
-		if (id < 0 || !made_for(side, &ds))
-			continue;
-		if (ds.shm_nattch)
-			return IN_USE;
-		if (peek(id, &header) && header.magic == 0)
-			return id;
-	}
-	return NO_SEGMENT;
-}
-
-/* A side file with a shmid in its name, which nobody holds. */
-static void
-check_named(struct gc *gc, const char *path, const struct side *side, int shmid)
-{
-	struct format_header header;
-	char named[SIDE_ROOM];
-	struct shmid_ds ds;
-
-	if (shmctl(shmid, IPC_STAT, &ds) != 0) {
-		if (errno == EINVAL || errno == EIDRM)
-			clear_side(gc, path, "side file without a segment", -1);
-		return;
-	}
-	if (!peek(shmid, &header))
-		return;
-	side_path(named, shmid, header.uuid);
-	if (header.magic == 0 && left_behind(side, &ds))
-		clear_side(gc, path, "half-made queue of a dead creator", shmid);
-	else if (header.magic == FORMAT_MAGIC && strcmp(named, path) != 0)
-		clear_side(gc, path, "side file of a segment that is gone", -1);
-}
-
-/* The shmid in a side file's name, or -1: anybody can make files there. */
-static int
-shmid_in(const char *path)
-{
-	const char *digits = path + strlen(SIDE_DIRECTORY "/.shmq-");
-	char *end;
-	long shmid = strtol(digits, &end, 10);
-
-	return end != digits && *end == '-' && shmid >= 0 && shmid <= INT_MAX ? (int)shmid : -1;
-}
-
-static int
-check_side(const char *path, void *arg)
-{
-	struct gc *gc = arg;
-	struct side side;
-	int shmid;
-
-	if (!read_side(path, &side) || side.held)
-		return 0;
-	if (strncmp(path, SIDE_DIRECTORY "/" SIDE_NEW, strlen(SIDE_DIRECTORY "/" SIDE_NEW)) == 0) {
-		shmid = announced(&side);
-		if (shmid != IN_USE)
-			clear_side(gc, path, "announcement of a dead creator", shmid);
-	} else {
-		shmid = shmid_in(path);
-		if (shmid >= 0)
-			check_named(gc, path, &side, shmid);
-	}
-	return 0;
-}
-
-int
-shmqi_side_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
-{
-	struct gc gc = {dry_run, each, arg, 0};
-	int err = each_side(".shmq-", check_side, &gc);
-
-	return err < 0 ? err : gc.found;
 }

@@ -235,7 +235,8 @@ clear(struct gc *gc, const char *path)
 		gc->each(line, err, gc->arg);
 }
 
-static void
+/* 0, or why it cannot be told whether it is to be cleared. */
+static int
 check(struct gc *gc, const char *path, bool new)
 {
 	int fd = open(path, FLAGS);
@@ -243,12 +244,13 @@ check(struct gc *gc, const char *path, bool new)
 	bool ours;
 
 	if (fd < 0)
-		return;
+		return shmqi_os_untold(-errno) ? -errno : 0;
 	ours = is_fifo(fd, &st) && (st.st_uid == geteuid() || geteuid() == 0);
 	if (ours && (!new || shmqi_os_wall_s() - st.st_mtime > NEW_AGE_S) &&
 	    flock(fd, LOCK_EX | LOCK_NB) == 0)
 		clear(gc, path);
 	close(fd);
+	return 0;
 }
 
 int
@@ -262,13 +264,13 @@ shmqi_bell_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), 
 
 	if (!dir)
 		return -errno;
-	while ((entry = shmqi_os_next(dir, &err))) {
+	while (err == 0 && (entry = shmqi_os_next(dir, &err))) {
 		if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
 			continue;
 		if (snprintf(path, sizeof(path), DIRECTORY "%s", entry->d_name) >=
 		    (int)sizeof(path))
 			continue; /* not a name we give */
-		check(&gc, path, strncmp(entry->d_name, PREFIX_NEW, strlen(PREFIX_NEW)) == 0);
+		err = check(&gc, path, strncmp(entry->d_name, PREFIX_NEW, strlen(PREFIX_NEW)) == 0);
 	}
 	closedir(dir);
 	return err ? err : gc.found;

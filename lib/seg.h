@@ -92,14 +92,15 @@ int shmqi_side_open(struct shmqi_object *o, const struct format_header *header);
 /* The path of the side file of segment `shmid`: 1 found (and *out), 0 there is none. */
 #define SIDE_ROOM 80
 int shmqi_side_find(int shmid, char out[SIDE_ROOM]);
-/* What the side files say of a segment that has no header. */
+/* What the side files say of a segment that has no header; a negated errno: that cannot be told. */
 enum shmqi_side_state { SIDE_NONE, SIDE_CREATING, SIDE_DEAD };
-enum shmqi_side_state shmqi_side_state(int shmid);
+int shmqi_side_state(int shmid);
 int shmqi_side_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg);
 /* Whether segment `shmid` is a complete queue. */
 bool shmqi_sysv_complete(int shmid);
-/* Whether segment `shmid` is a queue that its creator, now dead, has not completed. */
-bool shmqi_sysv_half_made(int shmid);
+/* Whether segment `shmid` is a queue that its creator, now dead, has not completed; a negated errno:
+ * that cannot be told. */
+int shmqi_sysv_half_made(int shmid);
 
 /* seg_lock.c: liveness */
 int shmqi_lock_anonymous(int fd);

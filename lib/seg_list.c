@@ -165,11 +165,10 @@ clear_marked(const char *text, void *arg)
 	char line[sizeof("shm:/") + NAME_MAX + 64];
 	struct shmqi_address a;
 	struct gc *gc = arg;
-	int err = 0;
+	int err = shmqi_address_parse(&a, text) ? -ENOENT : shmq_stat(text, &st);
 
-	if (shmqi_address_parse(&a, text) != 0 || shmq_stat(text, &st) != 0 ||
-	    !(st.mode & SHMQ_DEST))
-		return 0;
+	if (err || !(st.mode & SHMQ_DEST))
+		return shmqi_os_untold(err) ? err : 0; /* else not ours, or not for us, or gone */
 	if (!gc->dry_run)
 		err = shmqi_finish_removal(&a);
 	if (err == -EEXIST) /* another has, and created anew */

@@ -548,7 +548,8 @@ int shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg);
  * @param dry_run  1: only tell
  * @param each     called with a line on each thing found, and 0 or the negated errno of clearing
  *                 it; may be NULL
- * @return how many things were found, or a negated errno of reading the directory
+ * @return how many things were found, or a negated errno of reading the directory, or -ENOMEM
+ *         -EMFILE -ENFILE -EIO: one of them could not be looked at; those before it are cleared
  *
  * Progress:   blocks (file system)
  * Threads:    any

@@ -3,12 +3,16 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -289,6 +293,67 @@ Test(limits, test_descriptor_limit_emfile_nothing_leaked)
 	MUST(shmq_gc(0, NULL, NULL) >= 0);
 	if (place_is_private())
 		SAME(0, place_leftovers());
+}
+
+/* What gc finds ------------------------------------------------------------------------------ */
+
+static void
+leave_side_file(void)
+{
+	struct place queue = place_queue(ON_SYSV, 0, NULL);
+	key_t key = (key_t)strtoul(queue.create + 5, NULL, 16);
+
+	SAME(0, shmctl(shmget(key, 0, 0), IPC_RMID, NULL));
+}
+
+static void
+leave_marked_name(void)
+{
+	struct place marked = place_segment(ON_SHM, 1, NULL);
+	const uint32_t one = 1;
+	char path[300];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/shm/%s", marked.create + 5);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	SAME(sizeof(one), pwrite(fd, &one, sizeof(one), 4096));
+	close(fd);
+}
+
+static void
+leave_bell(void)
+{
+	SAME(0,
+	     mkfifo("/dev/shm/.shmq-bell-0123456789abcdef-00112233445566778899aabbccddeeff", 0600));
+}
+
+static void
+few_descriptors_for_gc(void *arg)
+{
+	int err = -EMFILE, taken[64];
+
+	(void)arg;
+	for (unsigned room = 0; err < 0; room++) {
+		unsigned count = take_descriptors(taken, room);
+
+		err = shmq_gc(1, NULL, NULL);
+		give_descriptors_back(taken, count);
+		SAME(err < 0 && room < 16 ? -EMFILE : 1, err);
+	}
+}
+
+/* What there is, or an error: never "nothing". */
+Test(limits, test_descriptor_limit_gc_emfile_or_finds)
+{
+	void (*const leave[])(void) = {leave_side_file, leave_marked_name, leave_bell};
+
+	need_private();
+	for (unsigned i = 0; i < 3; i++) {
+		leave[i]();
+		process_join(process_start(few_descriptors_for_gc, NULL));
+		SAME(1, shmq_gc(0, NULL, NULL));
+		SAME(0, place_leftovers());
+	}
 }
 
 /* No address space: the object can be made, but not mapped. */
