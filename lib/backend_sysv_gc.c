@@ -38,7 +38,8 @@ clear_side(struct gc *gc, const char *path, const char *what, int shmid)
 
 /*
  * The SysV segment that a dead creator's announcement is about: its shmid. Somebody may be attached
- * to it, if only for a look: then what tells that it is worth nothing must stay.
+ * to it, if only for a look: then what tells that it is worth nothing must stay. So it must if that
+ * is to be told in another PID namespace only.
  */
 static int
 announced(const struct side *side)
@@ -51,7 +52,9 @@ announced(const struct side *side)
 		struct shmid_ds ds;
 		int id = shmctl(i, SHM_STAT, &ds);
 
-		if (id < 0 || !shmqi_side_made_for(side, &ds))
+		if (id >= 0 && shmqi_side_untold(side, &ds))
+			return IN_USE;
+		if (id < 0 || !shmqi_side_made_for(side, id, &ds))
 			continue;
 		if (ds.shm_nattch)
 			return IN_USE;
@@ -77,7 +80,7 @@ check_named(struct gc *gc, const char *path, const struct side *side, int shmid)
 	if (!shmqi_side_peek(shmid, &header))
 		return;
 	shmqi_side_path(named, shmid, header.uuid);
-	if (header.magic == 0 && shmqi_side_left_behind(side, &ds))
+	if (header.magic == 0 && shmqi_side_left_behind(side, shmid, &ds))
 		clear_side(gc, path, "half-made queue of a dead creator", shmid);
 	else if (header.magic == FORMAT_MAGIC && strcmp(named, path) != 0)
 		clear_side(gc, path, "side file of a segment that is gone", -1);

@@ -23,11 +23,23 @@
 #include <unistd.h>
 
 static uint64_t
-ipc_namespace(void)
+inode_number(const char *path)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/ipc", &st) == 0 ? (uint64_t)st.st_ino : 0;
+	return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+static uint64_t
+ipc_namespace(void)
+{
+	return inode_number("/proc/self/ns/ipc");
+}
+
+static uint64_t
+pid_namespace(void)
+{
+	return inode_number("/proc/self/ns/pid");
 }
 
 void
@@ -120,11 +132,23 @@ announces(const struct side *side, const struct shmid_ds *ds)
 	       side->record.key == ds->shm_perm.__key;
 }
 
-/* Whether it announced that very one, and is dead. */
+/* Whether it announced that very one, and is dead. Pids are those of a namespace: the kernel tells
+ * us the creator's in ours. */
 bool
-shmqi_side_made_for(const struct side *side, const struct shmid_ds *ds)
+shmqi_side_made_for(const struct side *side, int shmid, const struct shmid_ds *ds)
 {
-	return announces(side, ds) && !side->held && side->record.pid == ds->shm_cpid;
+	const struct record *r = &side->record;
+
+	if (!announces(side, ds) || side->held || (r->shmid >= 0 && r->shmid != shmid))
+		return false;
+	return r->pid_namespace == pid_namespace() ? r->pid == ds->shm_cpid : r->shmid == shmid;
+}
+
+bool
+shmqi_side_untold(const struct side *side, const struct shmid_ds *ds)
+{
+	return announces(side, ds) && !side->held && side->record.shmid < 0 &&
+	       side->record.pid_namespace != pid_namespace();
 }
 
 /*
@@ -132,12 +156,13 @@ shmqi_side_made_for(const struct side *side, const struct shmid_ds *ds)
  * segment without our header, which may be a stranger's, taken for what a dead creator left.
  */
 bool
-shmqi_side_left_behind(const struct side *side, const struct shmid_ds *ds)
+shmqi_side_left_behind(const struct side *side, int shmid, const struct shmid_ds *ds)
 {
-	return shmqi_side_made_for(side, ds) && ds->shm_nattch == 0;
+	return shmqi_side_made_for(side, shmid, ds) && ds->shm_nattch == 0;
 }
 
 struct search {
+	int shmid;
 	struct shmid_ds ds;
 	enum shmqi_side_state state;
 };
@@ -153,7 +178,8 @@ consider(const char *path, void *arg)
 		return ours;
 	if (side.creating && announces(&side, &search->ds))
 		search->state = SIDE_CREATING;
-	else if (search->state == SIDE_NONE && shmqi_side_left_behind(&side, &search->ds))
+	else if (search->state == SIDE_NONE &&
+		 shmqi_side_left_behind(&side, search->shmid, &search->ds))
 		search->state = SIDE_DEAD;
 	return 0;
 }
@@ -168,7 +194,7 @@ named_prefix(char out[32], int shmid)
 static int
 state_of(int shmid, const struct shmid_ds *ds)
 {
-	struct search search = {*ds, SIDE_NONE};
+	struct search search = {shmid, *ds, SIDE_NONE};
 	char prefix[32];
 	int err;
 
@@ -266,8 +292,8 @@ shmqi_sysv_half_made(int shmid)
 static int
 announce(char path[SIDE_ROOM], const struct shmqi_address *a, uint64_t bytes)
 {
-	struct record record = {SIDE_MAGIC, bytes,    shmqi_os_wall_s(),
-				a->key,	    getpid(), ipc_namespace()};
+	struct record record = {SIDE_MAGIC, bytes,	     shmqi_os_wall_s(), a->key,
+				getpid(),   ipc_namespace(), pid_namespace(),	-1};
 	int fd = open(SIDE_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	uint64_t nonce;
 	int err;
@@ -337,6 +363,15 @@ complete(int id, int fd, char path[SIDE_ROOM], const struct shmqi_address *a,
 	return err;
 }
 
+/* Who cannot compare pids knows it by that. */
+static int
+say_shmid(int fd, int64_t shmid)
+{
+	ssize_t put = pwrite(fd, &shmid, sizeof(shmid), offsetof(struct record, shmid));
+
+	return put == sizeof(shmid) ? 0 : -ENOSPC;
+}
+
 static int
 create_once(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
 {
@@ -347,6 +382,8 @@ create_once(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_
 		return fd;
 	id = err = shmqi_sysv_new(a, g, g->total_bytes, mode);
 	if (id >= 0)
+		err = say_shmid(fd, id);
+	if (err == 0)
 		err = fchmod(fd, mode) ? -errno : complete(id, fd, path, a, g);
 	if (err < 0 && id >= 0)
 		shmctl(id, IPC_RMID, NULL);

@@ -18,6 +18,8 @@ struct record {
 	int64_t time_s;
 	int32_t key, pid;
 	uint64_t ipc_namespace; /* shmids mean something in one only */
+	uint64_t pid_namespace; /* and pids */
+	int64_t shmid;		/* -1: it is not made yet, or its creator died before it said so */
 };
 
 /* A side file as it is found: anybody may have put it there. */
@@ -35,9 +37,11 @@ int shmqi_side_each(const char *prefix, int (*each)(const char *path, void *arg)
  * cannot be told. */
 int shmqi_side_read(const char *path, struct side *side);
 /* Whether its creator, who is dead, announced that very segment. */
-bool shmqi_side_made_for(const struct side *side, const struct shmid_ds *ds);
-/* Whether that is so, and nobody else has anything to do with it. */
-bool shmqi_side_left_behind(const struct side *side, const struct shmid_ds *ds);
+bool shmqi_side_made_for(const struct side *side, int shmid, const struct shmid_ds *ds);
+/* Whether it may have, but that cannot be told from here. */
+bool shmqi_side_untold(const struct side *side, const struct shmid_ds *ds);
+/* Whether it has, and nobody else has anything to do with it. */
+bool shmqi_side_left_behind(const struct side *side, int shmid, const struct shmid_ds *ds);
 /* A copy of a segment's header, which may be no header; false, and errno, when it cannot be read. */
 bool shmqi_side_peek(int shmid, struct format_header *out);
 

@@ -5,7 +5,13 @@
  */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/shm.h>
+#include <unistd.h>
 
 #include "support/place.h"
 #include "support/process.h"
@@ -119,6 +125,68 @@ Test(kill_call, test_create_file_killed_is_absent_or_complete)
 {
 	create_killed(ON_FILE, 0);
 	create_killed(ON_FILE, SHMQ_LOCK);
+}
+
+struct apart {
+	struct scene scene;
+	bool *finished;
+};
+
+static void
+be_killed_in_pid_namespace(void *arg)
+{
+	struct apart *a = arg;
+	pid_t victim;
+
+	SAME(0, unshare(CLONE_NEWPID));
+	victim = victim_start(act_create, &a->scene);
+	*a->finished = !victim_calls(victim, a->scene.k);
+	victim_kill(victim);
+}
+
+/* Whether it was killed before it could say which segment is its own: nobody here knows. */
+static bool
+untold(const struct scene *scene)
+{
+	glob_t found = {0};
+	int64_t shmid = 0;
+	bool is;
+	int fd, id = shmget((key_t)strtoul(scene->place.create + 5, NULL, 16), 0, 0);
+
+	if (id < 0 || glob("/dev/shm/.shmq-new-*", GLOB_PERIOD, NULL, &found) != 0)
+		return false;
+	fd = open(found.gl_pathv[0], O_RDONLY | O_CLOEXEC);
+	SAME(sizeof(shmid), pread(fd, &shmid, sizeof(shmid), 48));
+	close(fd);
+	is = found.gl_pathc == 1 && shmid == -1;
+	globfree(&found);
+	if (is) { /* both stay, until somebody removes the segment */
+		SAME(0, shmq_gc(0, NULL, NULL));
+		place_expect_leftovers(2);
+		SAME(-EEXIST, shmq_create(scene->place.create, &scene->opts));
+		SAME(0, shmctl(id, IPC_RMID, NULL));
+	}
+	return is;
+}
+
+/* Its pid there means nothing here. */
+Test(kill_call, test_create_sysv_killed_in_pid_namespace_is_absent_or_complete)
+{
+	struct apart a = {
+		.scene = {.place = place_name(ON_SYSV, 0),
+			  .opts = {.size = sizeof(a.scene.opts), .msg_max = 64, .capacity = 4}},
+		.finished = process_share(sizeof(bool))};
+	unsigned unknown = 0;
+
+	if (geteuid() != 0 || !place_is_private())
+		cr_skip_test("needs CAP_SYS_ADMIN");
+	for (a.scene.k = 1; !a.scene.finished; a.scene.k++) {
+		process_join(process_start(be_killed_in_pid_namespace, &a));
+		a.scene.finished = *a.finished;
+		unknown += untold(&a.scene);
+		check_created(&a.scene);
+	}
+	MUST(unknown <= 2); /* stops: between two system calls */
 }
 
 Test(kill_call, test_create_killed_gc_spares_living_queues)
