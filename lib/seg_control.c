@@ -158,31 +158,66 @@ set_mmap(struct control *c, const struct shmq_perm *perm)
 	return err;
 }
 
-/* The side file of a queue, open: a descriptor; -1: there is none, or it is not ours to change; or
- * what we are short of. */
+/* The side file of a queue, found whatever its mode: a descriptor; -1: there is none, or what is
+ * there is not ours; or what we are short of. */
 static int
-open_side(int id)
+open_side(int id, struct stat *st)
 {
 	char path[SIDE_ROOM];
 	int fd, found = shmqi_side_find(id, path);
 
 	if (found != 1)
 		return found < 0 ? found : -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	return fd < 0 && shmqi_os_untold(-errno) ? -errno : fd;
+	fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return shmqi_os_untold(-errno) ? -errno : -1;
+	if (fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_nlink == 1)
+		return fd;
+	close(fd);
+	return -1;
 }
 
+/* As change_inode(), of a descriptor that is only a path. */
+static int
+change_side(int fd, const struct shmq_perm *perm)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if ((perm->uid != (uid_t)-1 || perm->gid != (gid_t)-1) &&
+	    chown(path, perm->uid, perm->gid) != 0)
+		return -errno;
+	if (perm->mode != (mode_t)-1 && chmod(path, perm->mode & 0777) != 0)
+		return -errno;
+	return 0;
+}
+
+/* A queue whose side file is another's, or has another mode, cannot be attached: so that one first,
+ * as far as we may. What our mode hid from us shows once that is changed. */
 static int
 set_both(const struct shmqi_address *a, int id, struct shmid_ds *ds, const struct shmq_perm *perm)
 {
-	int side = open_side(id), err = 0;
+	struct stat st;
+	int side = open_side(id, &st), err = 0;
+	bool first = side >= 0;
+	struct shmq_perm before = {.size = sizeof(before)};
 
 	if (shmqi_os_untold(side))
 		return side;
-	if (shmctl(id, IPC_SET, ds) != 0)
+	if (first) {
+		before.uid = st.st_uid;
+		before.gid = st.st_gid;
+		before.mode = st.st_mode;
+		err = change_side(side, perm);
+	}
+	if (err == 0 && shmctl(id, IPC_SET, ds) != 0)
 		err = shmqi_sysv_error(a, id);
-	else if (side >= 0)
-		(void)change_inode(side, perm);
+	if (err && first)
+		(void)change_side(side, &before);
+	if (err == 0 && !first)
+		side = open_side(id, &st);
+	if (err == 0 && !first && side >= 0)
+		(void)change_side(side, perm);
 	if (side >= 0)
 		close(side);
 	return err;

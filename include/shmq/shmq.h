@@ -472,8 +472,8 @@ int shmq_stat(const char *addr, struct shmq_stat *st);
  * Change owner and permissions, as IPC_SET; ctime becomes now.
  *
  * @return 0, or
- *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN; mmap backends: what
- *            chmod() and chown() need
+ *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN; mmap backends, and
+ *            queues on sysv:, whose locks are on a file: what chmod() and chown() need
  *   -EFAULT  `perm` is NULL
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES -ENOMEM -EMFILE -ENFILE -EIO  as shmq_stat()
  *
