@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* MPMC: what one holds, a message or a place, when it leaves or dies: who gets it, and how it counts. */
+#include "unit.h"
+
+#include <unistd.h>
+
+#define SOON_NS INT64_C(5000000000) /* nobody who goes on needs so long */
+
+TestSuite(held, .init = unit_begin, .fini = place_end);
+
+static struct place
+mpmc(enum spot at, unsigned flags)
+{
+	const struct shmq_opts opts = {.size = sizeof(opts),
+				       .kind = SHMQ_MPMC,
+				       .msg_max = 8,
+				       .capacity = 8,
+				       .participants = 6,
+				       .flags = flags};
+
+	return spot_queue(at, 0, &opts);
+}
+
+static ssize_t
+recv_within(struct shmq *q, int64_t timeout_ns)
+{
+	char buf[8];
+
+	return shmq_recv(q, buf, sizeof(buf), timeout_ns);
+}
+
+/* What a process of its own does with the queue. */
+struct other {
+	struct place p;
+	int ready;
+};
+
+static void
+sleep_in_recv(void *arg)
+{
+	struct other *o = arg;
+	struct shmq *q = unit_join(&o->p, SHMQ_CONSUMER);
+
+	gate_open(o->ready);
+	SAME(1, recv_within(q, SOON_NS));
+	SAME(0, shmq_detach(q));
+}
+
+static pid_t
+start(struct other *o, void (*body)(void *arg))
+{
+	pid_t pid = process_start(body, o);
+
+	gate_pass(o->ready);
+	return pid;
+}
+
+static void
+finish(struct other *o)
+{
+	close(o->ready);
+	place_remove(&o->p);
+}
+
+/* Given back by a detach ---------------------------------------------------------------------- */
+
+/* Who has looked before, and found nothing, finds it; it was no delivery. */
+static void
+give_back(enum spot at, unsigned flags)
+{
+	struct place p = mpmc(at, flags);
+	struct shmq *tx = unit_join(&p, SHMQ_PRODUCER), *holder = unit_join(&p, SHMQ_CONSUMER);
+	struct shmq *rx = unit_join(&p, SHMQ_CONSUMER);
+	struct shmq_info info = {.size = sizeof(info)};
+	struct iovec msg;
+
+	SAME(0, shmq_send(tx, "m", 1, 0));
+	SAME(0, shmq_peek(holder, &msg, 0));
+	SAME(-EAGAIN, recv_within(rx, 0));
+	SAME(0, shmq_detach(holder));
+	SAME(1, recv_within(rx, 0));
+	SAME(0, shmq_info(rx, &info));
+	SAME(1, info.deliveries);
+	SAME(-EAGAIN, recv_within(rx, 0));
+	SAME(1, place_stat(&p).received);
+	SAME(0, place_stat(&p).lost + place_stat(&p).redelivered);
+	SAME(0, shmq_detach(rx));
+	SAME(0, shmq_detach(tx));
+	place_remove(&p);
+}
+
+TEST_EACH_SPOT(held, test_detach_with_peek_another_that_looked_before_gets_it)
+{
+	give_back(*at, 0);
+	give_back(*at, SHMQ_REDELIVER);
+}
+
+TEST_EACH_SPOT(held, test_detach_with_peek_sleeping_consumer_gets_it)
+{
+	struct other o = {.p = mpmc(*at, 0), .ready = gate_new()};
+	struct shmq *tx = unit_join(&o.p, SHMQ_PRODUCER);
+	struct shmq *holder = unit_join(&o.p, SHMQ_CONSUMER);
+	struct iovec msg;
+	pid_t sleeper;
+
+	SAME(0, shmq_send(tx, "m", 1, 0));
+	SAME(0, shmq_peek(holder, &msg, 0));
+	sleeper = start(&o, sleep_in_recv);
+	process_await_call(sleeper, PROCESS_FUTEX);
+	SAME(0, shmq_detach(holder));
+	process_join(sleeper);
+	SAME(0, shmq_detach(tx));
+	finish(&o);
+}
