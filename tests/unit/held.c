@@ -46,6 +46,25 @@ sleep_in_recv(void *arg)
 	SAME(0, shmq_detach(q));
 }
 
+static void
+stay_with(struct other *o)
+{
+	gate_open(o->ready);
+	for (;;)
+		pause();
+}
+
+static void
+hold_message(void *arg)
+{
+	struct other *o = arg;
+	struct shmq *q = unit_join(&o->p, SHMQ_CONSUMER);
+	struct iovec msg;
+
+	SAME(0, shmq_peek(q, &msg, 0));
+	stay_with(o);
+}
+
 static pid_t
 start(struct other *o, void (*body)(void *arg))
 {
@@ -110,5 +129,50 @@ TEST_EACH_SPOT(held, test_detach_with_peek_sleeping_consumer_gets_it)
 	SAME(0, shmq_detach(holder));
 	process_join(sleeper);
 	SAME(0, shmq_detach(tx));
+	finish(&o);
+}
+
+/* The end, when it may come back -------------------------------------------------------------- */
+
+/* The producers have gone, one message is in another one's hands. */
+static struct shmq *
+consumer_beside(struct other *o, pid_t *holder)
+{
+	struct shmq *tx = unit_join(&o->p, SHMQ_PRODUCER);
+	struct shmq *rx = unit_join(&o->p, SHMQ_CONSUMER | SHMQ_HANGUP);
+
+	SAME(0, shmq_send(tx, "m", 1, 0));
+	*holder = start(o, hold_message);
+	SAME(0, shmq_detach(tx));
+	return rx;
+}
+
+TEST_EACH_SPOT(held, test_hangup_message_held_by_a_living_one_is_no_end)
+{
+	struct other o = {.p = mpmc(*at, SHMQ_REDELIVER), .ready = gate_new()};
+	pid_t holder;
+	struct shmq *rx = consumer_beside(&o, &holder);
+
+	SAME(-EAGAIN, recv_within(rx, 0));
+	SAME(-ETIMEDOUT, recv_within(rx, 1000000));
+	process_kill(holder);
+	SAME(1, recv_within(rx, SOON_NS));
+	SAME(-EPIPE, recv_within(rx, 0));
+	SAME(1, place_stat(&o.p).redelivered);
+	SAME(0, shmq_detach(rx));
+	finish(&o);
+}
+
+/* What will not come back, whatever becomes of its holder, is not waited for. */
+TEST_EACH_SPOT(held, test_hangup_message_held_without_redelivery_epipe)
+{
+	struct other o = {.p = mpmc(*at, 0), .ready = gate_new()};
+	pid_t holder;
+	struct shmq *rx = consumer_beside(&o, &holder);
+
+	SAME(-EPIPE, recv_within(rx, 0));
+	process_kill(holder);
+	SAME(-EPIPE, recv_within(rx, 0));
+	SAME(0, shmq_detach(rx));
 	finish(&o);
 }
