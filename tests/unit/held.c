@@ -65,6 +65,17 @@ hold_message(void *arg)
 	stay_with(o);
 }
 
+static void
+hold_place(void *arg)
+{
+	struct other *o = arg;
+	struct shmq *q = unit_join(&o->p, SHMQ_PRODUCER);
+	struct iovec slot;
+
+	SAME(0, shmq_reserve(q, &slot, 8, 0));
+	stay_with(o);
+}
+
 static pid_t
 start(struct other *o, void (*body)(void *arg))
 {
@@ -175,4 +186,53 @@ TEST_EACH_SPOT(held, test_hangup_message_held_without_redelivery_epipe)
 	SAME(-EPIPE, recv_within(rx, 0));
 	SAME(0, shmq_detach(rx));
 	finish(&o);
+}
+
+/* A place that was never filled --------------------------------------------------------------- */
+
+/* One message sent, one received, and one place of a dead producer's before it: not a message. */
+static void
+one_was_sent(struct other *o, struct shmq *tx, struct shmq *rx)
+{
+	SAME(0, shmq_send(tx, "m", 1, 0));
+	SAME(1, recv_within(rx, SOON_NS));
+	SAME(1, place_stat(&o->p).sent);
+	SAME(1, place_stat(&o->p).received);
+	SAME(0, place_stat(&o->p).depth);
+	SAME(0, place_stat(&o->p).lost);
+	SAME(0, shmq_detach(tx));
+	SAME(0, shmq_detach(rx));
+	finish(o);
+}
+
+/* Who waits for it leaves it out. */
+TEST_EACH_SPOT(held, test_dead_producers_place_left_out_by_receiver_is_not_counted)
+{
+	struct other o = {.p = mpmc(*at, 0), .ready = gate_new()};
+	struct shmq *tx = unit_join(&o.p, SHMQ_PRODUCER), *rx = unit_join(&o.p, SHMQ_CONSUMER);
+
+	process_kill(start(&o, hold_place));
+	one_was_sent(&o, tx, rx);
+}
+
+/* The next holder of its entry does. */
+TEST_EACH_SPOT(held, test_dead_producers_place_left_out_by_newcomer_is_not_counted)
+{
+	struct other o = {.p = mpmc(*at, 0), .ready = gate_new()};
+	struct shmq *rx = unit_join(&o.p, SHMQ_CONSUMER), *tx;
+
+	process_kill(start(&o, hold_place));
+	tx = unit_join(&o.p, SHMQ_PRODUCER);
+	one_was_sent(&o, tx, rx);
+}
+
+TEST_EACH_SPOT(held, test_aborted_place_is_not_counted)
+{
+	struct other o = {.p = mpmc(*at, 0), .ready = gate_new()};
+	struct shmq *tx = unit_join(&o.p, SHMQ_PRODUCER), *rx = unit_join(&o.p, SHMQ_CONSUMER);
+	struct iovec slot;
+
+	SAME(0, shmq_reserve(tx, &slot, 8, 0));
+	SAME(0, shmq_abort(tx, &slot));
+	one_was_sent(&o, tx, rx);
 }
