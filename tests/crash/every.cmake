@@ -7,8 +7,9 @@ endif()
 
 add_library(crash_every_objects OBJECT every_account.c every_after.c every_cell.c every_life.c every_life_check.c
 	every_main.c every_must.c every_report.c every_scene.c every_step.c every_stop.c every_table.c every_victim.c
-	every_watch.c ../support/leak.c ../support/place.c ../support/process.c ../support/trace.c)
-target_include_directories(crash_every_objects PRIVATE "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/include")
+	every_watch.c every_words.c ../support/leak.c ../support/place.c ../support/process.c ../support/trace.c)
+target_include_directories(crash_every_objects PRIVATE "${PROJECT_SOURCE_DIR}/tests" "${PROJECT_SOURCE_DIR}/include"
+	"${PROJECT_SOURCE_DIR}/lib")
 
 # every_program(NAME [object...]): the library is linked in, so that its clock is ours; objects come before its own.
 function(every_program name)

@@ -18,6 +18,7 @@
  *   every_life_check.c   what the others make of that
  *   every_step.c     single steps: the dry run, points, bringing a victim to one
  *   every_watch.c    what the tracer sees of a segment
+ *   every_words.c    what it sees in the words of an MPMC ring
  *   every_cell.c     all trials of a cell
  *   every_report.c   the lines, JSON
  *   every_main.c     arguments, workers
@@ -179,6 +180,13 @@ struct every_results {
 
 enum every_seat { OUT, IN, NEWCOMER, SEATS };
 
+/* every_words.c: MPMC. */
+struct every_words {
+	uint64_t voided; /* positions counted as given up */
+	uint64_t slots[EVERY_CAPACITY];
+	pid_t claimants[EVERY_CAPACITY]; /* who writes there; 0: nobody */
+};
+
 struct every_life;
 
 struct every_scene {
@@ -195,6 +203,8 @@ struct every_scene {
 	struct every_account account;
 	struct every_results *results;
 	unsigned effect;	       /* messages of the victim, by the counts */
+	struct every_words words;      /* when the victim began */
+	unsigned uncounted;	       /* places that it has given up and not counted */
 	struct every_entry *slept_for; /* what the sleeper would send */
 	struct leak_count before;
 };
@@ -211,6 +221,13 @@ bool every_taken(const struct every_scene *s, unsigned role); /* by anybody */
 bool every_sits(const struct every_scene *s, enum every_seat seat, unsigned role);
 void every_freeze_sleeper(struct every_scene *s, bool freeze);
 void every_finish_contended(struct every_scene *s);
+
+/* every_words.c */
+void every_words_look(struct every_words *words, const struct place *place);
+/* Whether the victim, which stands still, has claimed a place. */
+bool every_claims(const struct every_scene *s);
+/* It is about to be killed there. */
+void every_note_uncounted(struct every_scene *s);
 
 /* every_victim.c */
 void every_be_victim(void *scene);

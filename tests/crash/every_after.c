@@ -238,13 +238,8 @@ check_sent(struct every_scene *s)
 	if (may_miss(s->kind) && st.sent - sent <= maybe)
 		s->effect = (unsigned)(st.sent - sent);
 	sent += s->effect;
-	/*
-	 * MPMC: who is killed between giving a place up and counting that leaves it counted as
-	 * sent.
-	 */
-	if (s->kind->opts.kind == SHMQ_MPMC && st.sent == sent + 1)
-		return;
-	SAME(sent, st.sent);
+	/* Killed between giving a place up and counting that, it leaves it counted as sent. */
+	SAME(sent + s->uncounted, st.sent);
 }
 
 void

@@ -186,6 +186,7 @@ kill_at(struct work *w, const struct every_point *point, unsigned way)
 		return;
 	}
 	reach(w, point, false);
+	every_note_uncounted(&w->scene);
 	victim_kill(w->scene.victim);
 	w->scene.victim = 0;
 	w->out->kills++;

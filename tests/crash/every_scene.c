@@ -383,6 +383,8 @@ every_scene_set(struct every_scene *s)
 	if (s->state->sleeper)
 		start_sleeper(s);
 	expect(s);
+	if (s->kind->opts.kind == SHMQ_MPMC)
+		every_words_look(&s->words, &s->place);
 }
 
 static void
