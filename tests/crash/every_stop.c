@@ -14,14 +14,19 @@
 
 /* Who waits for whom (shmq.7) ----------------------------------------------------------------- */
 
-/* Whether the others go on although a participant of this role stands still, wherever it does. */
+/*
+ * Whether the others go on although a participant of this role stands still. For a producer of MPMC
+ * it is the place that it has claimed, and nothing else, that they wait for.
+ */
 static bool
-flows(const struct every_kind *kind, unsigned stopped)
+flows(const struct every_scene *s, bool claims)
 {
+	const struct every_kind *kind = s->kind;
+
 	if (every_overwrites(kind) || kind->opts.slow_limit)
 		return true;
-	if (stopped == SHMQ_PRODUCER)
-		return kind->opts.kind == SHMQ_MPSC;
+	if (s->operation->role == SHMQ_PRODUCER)
+		return kind->opts.kind == SHMQ_MPSC || (kind->opts.kind == SHMQ_MPMC && !claims);
 	return kind->opts.kind == SHMQ_MPMC;
 }
 
@@ -84,8 +89,9 @@ check_role_kept(struct every_scene *s)
 static bool
 let_others_run(struct every_scene *s)
 {
-	bool blocked = false, flow = flows(s->kind, s->operation->role) &&
-				     every_taken(s, SHMQ_PRODUCER) && every_taken(s, SHMQ_CONSUMER);
+	bool blocked = false, claims = every_claims(s);
+	bool flow = flows(s, claims) && every_taken(s, SHMQ_PRODUCER) &&
+		    every_taken(s, SHMQ_CONSUMER);
 
 	/* Who slept takes one of the messages, and tells when it has gone on. */
 	if (s->sleeper && s->kind->opts.kind == SHMQ_MPMC)
@@ -99,6 +105,8 @@ let_others_run(struct every_scene *s)
 		if (blocked && i > 1 && flow)
 			every_fail("blocked by one that is stopped and should not be in the way");
 	}
+	if (claims && !blocked)
+		every_fail("it has claimed a place, and nobody waits for it");
 	if (blocked)
 		wait_in_vain(s);
 	return blocked;
