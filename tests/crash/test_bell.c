@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Bells (lib/bell.h) and SIGKILL: of who opens, arms, rings; at every system call, or every few instructions. */
+/* Bells (lib/bell.h), SIGKILL and SIGSTOP: of who opens, arms, rings; at every system call, or every few instructions. */
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
@@ -18,8 +18,10 @@
 #include "support/trace.h"
 
 #define PARTICIPANTS 8
-#define SOON_MS 20000 /* a generous limit for what must come */
-#define OURS 0	      /* the test's own entry, and the victim's */
+#define SOON_MS 20000					  /* a generous limit for what must come */
+#define ARM_STEP_EVERY (STEP_EVERY > 10 ? STEP_EVERY : 1) /* it is short */
+#define WAKE_STEP_EVERY (STEP_EVERY > 1 ? 2 * STEP_EVERY : 1)
+#define OURS 0 /* the test's own entry, and the victim's */
 #define VICTIMS 1
 
 static struct world {
@@ -207,6 +209,71 @@ Test(bell, test_armer_killed_at_steps_others_rung)
 	shmqi_bell_close(&bell);
 }
 
+/* Rung, and nobody is left asleep. */
+static void
+ring_through(struct shmqi_bell *bells, unsigned n)
+{
+	world->published = 0;
+	for (unsigned i = 0; i < n; i++)
+		arm_bell(&bells[i]);
+	publish();
+	for (unsigned i = 0; i < n; i++)
+		MUST(readable(bells[i].fifo, 0));
+	SAME(world->receivers.ticket, world->receivers.woken);
+}
+
+/* What came while it stood still, it knows of. */
+static void
+arm_and_be_rung(void *arg)
+{
+	struct shmqi_bell bell;
+
+	(void)arg;
+	open_bell(&bell, VICTIMS);
+	victim_begins();
+	arm_bell(&bell);
+	victim_ends();
+	MUST(readable(bell.fifo, 0));
+	ring_through(&bell, 1);
+	shmqi_bell_close(&bell);
+}
+
+/* Stopped anywhere while it arms: it is rung for what comes then, and so are the others, if there are any. */
+static void
+armer_stopped(struct shmqi_bell *others, unsigned n)
+{
+	bool reached = true;
+
+	for (unsigned long k = 1; reached; k += ARM_STEP_EVERY) {
+		pid_t victim;
+
+		world->published = 0;
+		victim = victim_start(arm_and_be_rung, NULL);
+		reached = victim_step(victim, k);
+		for (unsigned round = 0; round < 2 * n; round++)
+			ring_through(others, n);
+		if (n == 0)
+			publish();
+		if (reached)
+			victim_goes_on(victim);
+		victim_leaves(victim);
+	}
+}
+
+Test(bell, test_armer_stopped_at_steps_alone_is_rung)
+{
+	armer_stopped(NULL, 0);
+}
+
+Test(bell, test_armer_stopped_at_steps_all_are_rung)
+{
+	struct shmqi_bell bell;
+
+	open_bell(&bell, OURS);
+	armer_stopped(&bell, 1);
+	shmqi_bell_close(&bell);
+}
+
 /* Killed with its bell armed: it costs one byte, then nothing. */
 Test(bell, test_armed_one_killed_costs_one_wake)
 {
@@ -283,6 +350,41 @@ Test(bell, test_publisher_killed_at_each_call_next_one_rings)
 Test(bell, test_publisher_killed_at_steps_next_one_rings)
 {
 	publisher_killed(victim_step, STEP_EVERY, true);
+}
+
+/*
+ * Stopped anywhere in there: who publishes meanwhile rings, and the tickets that are drawn then are none that the stopped one, when it goes
+ * on, says it has woken.
+ */
+Test(bell, test_publisher_stopped_at_steps_nobody_misses)
+{
+	struct shmqi_bell bells[2];
+	bool reached = true;
+
+	for (unsigned i = 0; i < 2; i++)
+		open_bell(&bells[i], i);
+	for (unsigned long k = 1; reached; k += WAKE_STEP_EVERY) {
+		pid_t victim = victim_start(publish_once, NULL);
+
+		world->published = 0;
+		for (unsigned i = 0; i < 2; i++)
+			arm_bell(&bells[i]);
+		reached = victim_step(victim, k);
+		ring_through(bells, 2);
+		world->published = 0;
+		for (unsigned i = 0; i < 2; i++)
+			arm_bell(&bells[i]);
+		if (reached)
+			victim_goes_on(victim);
+		if (!is_published(NULL))
+			publish();
+		for (unsigned i = 0; i < 2; i++)
+			MUST(readable(bells[i].fifo, 0));
+		ring_through(bells, 2);
+		victim_leaves(victim);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		shmqi_bell_close(&bells[i]);
 }
 
 /* Who forks ---------------------------------------------------------------------------------- */
