@@ -227,6 +227,35 @@ TEST_EACH_SPOT(control, test_set_remove_lock_by_another_user_eperm)
 	place_remove(&p);
 }
 
+/* The kernel lets him; he lends himself the permission that a file needs, and gives it back. */
+static void
+owner_without_permission(void *arg)
+{
+	const struct place *p = arg;
+	struct shmq_perm perm = {sizeof(perm), 65534, 65534, 0};
+	struct leak_count before = leak_count();
+
+	SAME(0, shmq_set(p->attach, &perm));
+	SAME(0, shmq_unlock(p->attach));
+	leak_none_since(before);
+}
+
+TEST_EACH_SPOT(control, test_owner_without_permission_may_mode_stays)
+{
+	struct shmq_perm perm = {sizeof(perm), 65534, 65534, 0};
+	struct place p;
+
+	if (*at == SPOT_FILE)
+		SAME(0, chmod(place_directory(), 0755));
+	p = spot_queue(*at, 0, NULL);
+	if (geteuid() == 0)
+		SAME(0, shmq_set(p.attach, &perm));
+	unit_as_nobody(owner_without_permission, &p, 65536);
+	SAME(0, place_stat(&p).mode);
+	SAME(65534, place_stat(&p).uid);
+	place_remove(&p);
+}
+
 /* Remove ------------------------------------------------------------------------------------- */
 
 TEST_EACH_SPOT(control, test_remove_unattached_is_gone)
