@@ -228,6 +228,30 @@ inherited_handle(void *arg)
 	SAME(-EBADF, shmq_detach(q));
 }
 
+/* Nothing of it is left in the child, which could not give it back. */
+static void
+check_no_more(void *arg)
+{
+	const struct leak_count *before = arg;
+
+	SAME(before->descriptors, leak_count().descriptors);
+}
+
+TEST_EACH_SPOT(roles, test_descriptors_after_fork_none_in_child)
+{
+	struct place p = spot_queue(*at, 0, NULL);
+	struct leak_count before = leak_count();
+	struct shmq *q = unit_join(&p, SHMQ_PRODUCER | SHMQ_CONSUMER);
+
+	MUST(leak_count().descriptors > before.descriptors);
+	process_join(process_start(check_no_more, &before));
+	send_one(q, 'a');
+	recv_one(q, 'a');
+	SAME(0, shmq_detach(q));
+	leak_none_since(before);
+	place_remove(&p);
+}
+
 TEST_EACH_SPOT(roles, test_handle_after_fork_ebadf_in_child)
 {
 	struct place p = spot_queue(*at, 0, NULL);
