@@ -209,6 +209,50 @@ Test(between, test_gc_meets_a_look_leaves_what_tells)
 	SAME(0, place_leftovers());
 }
 
+/* The announcement of a dead creator, the only one there is. */
+static void
+announcement(char path[128])
+{
+	glob_t found;
+
+	SAME(0, glob("/dev/shm/.shmq-new-*", GLOB_PERIOD, NULL, &found));
+	SAME(1, found.gl_pathc);
+	snprintf(path, 128, "%s", found.gl_pathv[0]);
+	globfree(&found);
+}
+
+/* A segment that is still there, which nobody has touched. */
+static void
+check_left_alone(int id)
+{
+	struct shmid_ds ds;
+
+	SAME(0, shmctl(id, IPC_STAT, &ds));
+	SAME(0, ds.shm_perm.mode & SHM_DEST);
+	SAME(0, shmctl(id, IPC_RMID, NULL));
+	SAME(0, place_leftovers());
+}
+
+/* Anybody can say of a segment without a header that it was to be a queue: that is for its creator. */
+Test(between, test_segment_announced_by_a_stranger_is_left_alone)
+{
+	struct scene scene = scene_new(ON_SYSV);
+	struct shmq *q = NULL;
+	char path[128];
+	int id;
+
+	if (!place_is_private() || geteuid() != 0)
+		cr_skip_test("needs SysV segments of its own, and root, to give a file away");
+	half_make(&scene);
+	id = only_id();
+	announcement(path);
+	SAME(0, chown(path, 65534, 65534));
+	SAME(-EEXIST, shmq_create(scene.place.create, NULL));
+	SAME(-EPROTONOSUPPORT, shmq_attach(&q, scene.place.attach, SHMQ_PRODUCER));
+	SAME(1, shmq_gc(0, NULL, NULL)); /* the file of one that is dead */
+	check_left_alone(id);
+}
+
 static void
 attach_queue(void *arg)
 {
