@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -250,6 +251,32 @@ Test(between, test_segment_announced_by_a_stranger_is_left_alone)
 	SAME(-EEXIST, shmq_create(scene.place.create, NULL));
 	SAME(-EPROTONOSUPPORT, shmq_attach(&q, scene.place.attach, SHMQ_PRODUCER));
 	SAME(1, shmq_gc(0, NULL, NULL)); /* the file of one that is dead */
+	check_left_alone(id);
+}
+
+/* A creator died before it had a segment; another process made one like that, which is no queue. */
+Test(between, test_segment_like_one_announced_is_left_alone)
+{
+	struct scene scene = scene_new(ON_SYSV);
+	uint64_t record[2] = {0};
+	char path[128];
+	pid_t victim;
+	int fd, id;
+
+	if (!place_is_private())
+		cr_skip_test("needs SysV segments of its own");
+	victim = victim_start(create_queue, &scene);
+	MUST(victim_reaches(victim, SYS_shmget));
+	victim_kill(victim);
+	announcement(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	SAME(sizeof(record), read(fd, record, sizeof(record)));
+	close(fd);
+	id = shmget((key_t)strtoul(strchr(scene.place.create, ':') + 1, NULL, 0), record[1],
+		    IPC_CREAT | IPC_EXCL | 0600);
+	MUST(id >= 0);
+	SAME(-EEXIST, shmq_create(scene.place.create, NULL));
+	SAME(1, shmq_gc(0, NULL, NULL));
 	check_left_alone(id);
 }
 
