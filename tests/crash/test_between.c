@@ -354,6 +354,45 @@ Test(between, test_remove_meets_removers_has_removed_and_nothing_else)
 	}
 }
 
+/* Who has opened what is there, and is stopped before it has the removal byte: that is gone by then. */
+static void
+meets_another_queue(struct scene *scene, void (*body)(void *arg), int want)
+{
+	pid_t victim = victim_start(body, scene);
+
+	MUST(victim_reaches(victim, SYS_fcntl));
+	(void)shmq_remove(scene->place.attach);
+	SAME(0, shmq_create(scene->place.create, NULL));
+	SAME(want, finish(scene, victim));
+	MUST(place_serves(&scene->place));
+	SAME(0, shmq_remove(scene->place.attach));
+}
+
+Test(between, test_remove_meets_removal_and_creation_leaves_the_new_one)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct scene scene = scene_new(named[i]);
+
+		place_queue(named[i], 0, NULL);
+		meets_another_queue(&scene, remove_queue, -ENOENT);
+	}
+}
+
+/* It would take the name of one that was marked. */
+Test(between, test_create_meets_creation_leaves_the_new_one)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		struct scene scene = scene_new(named[i]);
+		pid_t victim;
+
+		place_queue(named[i], 0, NULL);
+		victim = victim_start(remove_queue, &scene);
+		MUST(victim_reaches(victim, SYS_unlink));
+		victim_kill(victim);
+		meets_another_queue(&scene, create_queue, -EEXIST);
+	}
+}
+
 Test(between, test_remover_killed_next_one_ends_it)
 {
 	for (unsigned i = 0; i < 2; i++) {
