@@ -14,38 +14,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "between.h"
 #include "format.h"
-#include "support/place.h"
-#include "support/process.h"
-#include "support/trace.h"
 
 #define PAGE 4096
 
 TestSuite(between, .init = place_begin, .fini = place_end, .timeout = 60);
-
-struct scene {
-	struct place place;
-	int *result; /* shared */
-};
-
-static struct scene
-scene_new(enum place_backend on)
-{
-	struct scene scene = {.place = place_name(on, 0), .result = process_share(sizeof(int))};
-
-	*scene.result = 1;
-	return scene;
-}
-
-/* Let the victim go to its end; what its call said. */
-static int
-finish(const struct scene *scene, pid_t victim)
-{
-	while (victim_calls(victim, 1))
-		continue;
-	victim_kill(victim);
-	return *scene->result;
-}
 
 static int
 key_id(const struct scene *scene)
