@@ -106,6 +106,8 @@ int shmqi_sysv_half_made(int shmid);
 int shmqi_lock_anonymous(int fd);
 /* How many attaches hold a lock, or a negated errno. */
 int64_t shmqi_lock_count(int fd);
+/* How many locks of one byte there are in [first, last]; -EOVERFLOW: it cannot be told. */
+int64_t shmqi_lock_count_range(int fd, int64_t first, int64_t last);
 /* Whether the holder of participant byte `index` is dead: 1 dead or gone, 0 alive or not to be
  * told. */
 int shmqi_lock_dead(int fd, unsigned index);

@@ -59,6 +59,12 @@ count_range(int fd, int64_t first, int64_t last, bool write_only)
 }
 
 int64_t
+shmqi_lock_count_range(int fd, int64_t first, int64_t last)
+{
+	return count_range(fd, first, last, false);
+}
+
+int64_t
 shmqi_lock_count(int fd)
 {
 	/* A read lock on a participant's byte is a recoverer at work, not an attach. */
