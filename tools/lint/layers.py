@@ -30,6 +30,7 @@ LAYERS = (
     ("lib/queue*", 5),
     ("lib/api*", 5),
     ("lib/version*", 5),
+    ("sysv/*", 5),
     ("tools/*", 6),
     ("bench/*", 6),
     ("examples/*", 6),
@@ -64,7 +65,7 @@ def resolve(path, quoted, angled, known):
         candidates = ["include/" + angled]
     else:
         directory = posixpath.dirname(path)
-        candidates = [posixpath.normpath(directory + "/" + quoted), "lib/" + quoted, "include/" + quoted]
+        candidates = [posixpath.normpath(directory + "/" + quoted), "lib/" + quoted, "sysv/" + quoted, "include/" + quoted]
     return next((name for name in candidates if name in known), None)
 
 
@@ -87,7 +88,7 @@ def fault(path, layer, target, angled):
 
 
 def check(root):
-    files = list(sources(root, ("lib", "include", "tools", "bench", "examples")))
+    files = list(sources(root, ("lib", "include", "sysv", "tools", "bench", "examples")))
     known = {source.path for source in files}
     for source in files:
         layer = layer_of(source.path)
