@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -187,6 +188,8 @@ small_world(struct scene *s, size_t bytes)
 	snprintf(size, sizeof(size), "size=%zu,mode=1777", bytes);
 	need(s, errno_of(mount("tmpfs", "/dev/shm", "tmpfs", 0, size)), "mount /dev/shm");
 	need(s, errno_of(mount("tmpfs", scene_dir(), "tmpfs", 0, size)), "mount file:");
+	need(s, errno_of(mkdir(getenv("SHMQ_SYSV_DIR"), 0700)), "mkdir");
+	need(s, errno_of(chmod(getenv("SHMQ_SYSV_DIR"), 01777)), "chmod");
 	put(s, "/proc/sys/kernel/shmall", bytes / PAGE);
 }
 

@@ -102,6 +102,8 @@ k14_play(struct scene *s)
 static const struct exception k14_exceptions[] = {
 	{ON_MMAP, "raw clone: nattch", "K14",
 	 "fork() counts through an atfork handler; a raw clone() child is not counted"},
+	{ON_PRELOAD, "raw clone: nattch", "K14",
+	 "a raw clone() child shares its parent's lock: it keeps the segment attached, but is not counted"},
 	{0},
 };
 

@@ -31,7 +31,13 @@
 #define PLACES 16
 
 /* Bits of an exception's mask: the worlds that are shmq over mmap. SysV has none, as it has no exceptions. */
-enum { ON_SHM = 1, ON_FILE = 2, ON_MEMFD = 4, ON_MMAP = ON_SHM | ON_FILE | ON_MEMFD };
+enum {
+	ON_SHM = 1,
+	ON_FILE = 2,
+	ON_MEMFD = 4,
+	ON_PRELOAD = 8,
+	ON_MMAP = ON_SHM | ON_FILE | ON_MEMFD
+};
 
 /* How to reach a segment. By id: shmid or descriptor; a backend without ids has only the name. */
 enum how { BY_NAME, BY_ID };
@@ -121,6 +127,9 @@ extern const struct world kernel_sysv;	/* shmget and the rest */
 extern const struct world kernel_tmpfs; /* mmap of a file in /dev/shm */
 extern const struct world kernel_disk;	/* mmap of a file on a disk */
 extern const struct world shmq_sysv, shmq_shm, shmq_file, shmq_memfd;
+extern const struct world preload; /* shmget and the rest, of libshmq-sysv */
+
+extern const struct world *const worlds[]; /* those to be compared to the kernel's; ends with NULL */
 
 /* Who plays the kernel in a row: always SysV, or the kernel's own object of the backend's kind. */
 enum oracle { ORACLE_SYSV, ORACLE_ALIKE };
@@ -265,8 +274,9 @@ int unlock_pages(const void *at, size_t len);
 int lock_all(int flags);
 int unlock_all(void);
 
-/* Pages that a SysV segment has (world_kernel.c), from the kernel's table; -1: there is none of that id. */
+/* Pages that a SysV segment has, from the kernel's table, or from libshmq-sysv's; -1: there is none of that id. */
 int64_t sysv_pages(int id);
+int64_t preload_pages(int id);
 
 /* Memory (memory.c): what the kernel says about a range of addresses. */
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The oracle: SysV shared memory by the kernel's own system calls. */
+/*
+ * SysV shared memory by its four functions. The oracle is made of this with the kernel's own system calls (calls.h); the world
+ * `preload` with whatever the program finds under these names.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -136,25 +139,6 @@ detach(struct held *h)
 	return detach_at(h->base);
 }
 
-/* The first 14 columns lead to rss. */
-int64_t
-sysv_pages(int id)
-{
-	FILE *table = fopen("/proc/sysvipc/shm", "re");
-	char line[512];
-	int64_t rss, found = -1;
-	int this;
-
-	while (table && fgets(line, sizeof(line), table))
-		if (sscanf(line, "%*d %d %*o %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %" SCNd64,
-			   &this, &rss) == 2 &&
-		    this == id)
-			found = rss / (int64_t)PAGE;
-	if (table)
-		fclose(table);
-	return found;
-}
-
 static int
 stat_of(const struct place *p, enum how how, struct facts *f)
 {
@@ -183,7 +167,7 @@ stat_of(const struct place *p, enum how how, struct facts *f)
 		.cpid = ds.shm_cpid,
 		.lpid = ds.shm_lpid,
 		.nattch = (int64_t)ds.shm_nattch,
-		.resident_pages = sysv_pages(id),
+		.resident_pages = WORLD_PAGES(id),
 		.locked = ds.shm_perm.mode & SHM_LOCKED,
 	};
 	return 0;
@@ -268,7 +252,7 @@ met(const struct place *p)
 static int64_t
 allocated(const struct place *p)
 {
-	return sysv_pages(p->id);
+	return WORLD_PAGES(p->id);
 }
 
 static int
@@ -319,8 +303,9 @@ refuse(const struct place *p, enum bad what)
 	return 0;
 }
 
-const struct world kernel_sysv = {
-	.name = "kernel SysV",
+const struct world WORLD = {
+	.name = WORLD_NAME,
+	.bit = WORLD_BIT,
 	.backend = -1,
 	.call = call,
 	.create = create,
