@@ -53,7 +53,7 @@ for member in $(grep -Eo '"[a-z_]+":' "$out" | tr -d '":' | sort -u); do
 done
 
 if command -v mandoc >/dev/null; then
-	for file in "$pages"/shmq.[17]; do
+	for file in "$pages"/shmq.[17] "$pages"/libshmq-sysv.7; do
 		expect 0 mandoc -Tlint -W warning "$file"
 	done
 fi

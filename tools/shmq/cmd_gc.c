@@ -3,12 +3,14 @@
 #include "tool.h"
 
 struct sweep {
+	const char *sysv_dir;
 	bool dry_run;
 	int failed;
 };
 
 static const struct argp_option options[] = {
 	{"dry-run", KEY_DRY_RUN, NULL, 0, "only tell what would be cleared", 0},
+	SYSV_DIR_OPTION,
 	{0},
 };
 
@@ -17,10 +19,12 @@ parse(int key, char *arg, struct argp_state *state)
 {
 	struct sweep *sweep = state->input;
 
-	(void)arg;
 	switch (key) {
 	case KEY_DRY_RUN:
 		sweep->dry_run = true;
+		return 0;
+	case KEY_SYSV_DIR:
+		sweep->sysv_dir = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_usage(state);
@@ -60,6 +64,8 @@ cmd_gc(int argc, char **argv)
 	int found;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &sweep);
+	if (sweep.sysv_dir)
+		return sysv_gc(sweep.sysv_dir, sweep.dry_run);
 	found = shmq_gc(sweep.dry_run, each, &sweep);
 	if (found < 0)
 		return fail_during(DURING_LOOK, "gc", "look around", found);

@@ -25,18 +25,26 @@ struct sysv {
 static const struct argp_option options[] = {
 	{"json", KEY_JSON, NULL, 0,
 	 "one JSON object: segments (as of shmq stat), totals, sysv_limits", 0},
+	SYSV_DIR_OPTION,
 	{0},
+};
+
+struct arguments {
+	const char *sysv_dir;
+	bool json;
 };
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
-	bool *json = state->input;
+	struct arguments *a = state->input;
 
-	(void)arg;
 	switch (key) {
 	case KEY_JSON:
-		*json = true;
+		a->json = true;
+		return 0;
+	case KEY_SYSV_DIR:
+		a->sysv_dir = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_usage(state);
@@ -202,16 +210,18 @@ cmd_ls(int argc, char **argv)
 	};
 	struct listing list = {0};
 	struct sysv sysv;
-	bool json = false;
+	struct arguments a = {0};
 	int status = EXIT_DONE;
 	int err;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &json);
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	if (a.sysv_dir)
+		return sysv_ls(a.sysv_dir, a.json);
 	err = shmq_list(keep, &list);
 	ask_sysv(&sysv);
 	if (err)
 		status = fail_during(DURING_LOOK, "ls", "list", err);
-	else if (json)
+	else if (a.json)
 		status = print_json(&list, &sysv);
 	else
 		print_table(&list, &sysv);

@@ -2,18 +2,30 @@
 /* shmq rm: remove; the memory goes with the last detach. */
 #include "tool.h"
 
+struct arguments {
+	const char *sysv_dir;
+	int first;
+};
+
+static const struct argp_option options[] = {
+	SYSV_DIR_OPTION,
+	{0},
+};
+
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
-	int *first = state->input;
+	struct arguments *a = state->input;
 
-	(void)arg;
 	switch (key) {
+	case KEY_SYSV_DIR:
+		a->sysv_dir = arg;
+		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "which address?");
 		return 0;
 	case ARGP_KEY_ARGS:
-		*first = state->next;
+		a->first = state->next;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -24,17 +36,21 @@ int
 cmd_rm(int argc, char **argv)
 {
 	static const struct argp argp = {
+		.options = options,
 		.parser = parse,
 		.args_doc = "ADDR...",
 		.doc = "Remove segments and queues: the address is free at once, the memory goes "
 		       "with the last detach.\v"
 		       "Goes on after a failure; the exit status is then 1.",
 	};
-	int first = argc;
+	struct arguments a = {.first = argc};
 	int status = EXIT_DONE;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &first);
-	for (int i = first; i < argc; i++) {
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	for (int i = a.first; a.sysv_dir && i < argc; i++)
+		if (sysv_rm(a.sysv_dir, argv[i]))
+			status = EXIT_FAILED;
+	for (int i = a.first; !a.sysv_dir && i < argc; i++) {
 		int err = shmq_remove(argv[i]);
 
 		if (err)

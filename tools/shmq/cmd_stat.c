@@ -7,7 +7,7 @@
 #include "tool.h"
 
 struct arguments {
-	const char *addr;
+	const char *addr, *sysv_dir;
 	bool json;
 };
 
@@ -16,6 +16,7 @@ static const struct argp_option options[] = {
 	 "one JSON object, the fields of struct shmq_stat, and rows, those of struct "
 	 "shmq_participant; null: not known here",
 	 0},
+	SYSV_DIR_OPTION,
 	{0},
 };
 
@@ -24,10 +25,16 @@ parse(int key, char *arg, struct argp_state *state)
 {
 	struct arguments *a = state->input;
 
-	if (key != KEY_JSON)
+	switch (key) {
+	case KEY_JSON:
+		a->json = true;
+		return 0;
+	case KEY_SYSV_DIR:
+		a->sysv_dir = arg;
+		return 0;
+	default:
 		return parse_address(key, arg, &a->addr, state);
-	a->json = true;
-	return 0;
+	}
 }
 
 /* Who is attached. `known`: false where they cannot be asked for. */
@@ -160,6 +167,18 @@ json_of_both(const struct shmq_stat *st, const struct rows *rows)
 	return object;
 }
 
+static int
+look(const char *addr, struct shmq_stat *st, struct rows *rows)
+{
+	int err = shmq_stat(addr, st);
+
+	if (err)
+		return fail_during(DURING_LOOK, addr, "stat", err);
+	/* A queue that is marked can be looked at, but not attached, so these may stay unknown. */
+	rows->known = st->kind >= 0 && shmq_participants(addr, keep, rows) == 0;
+	return EXIT_DONE;
+}
+
 int
 cmd_stat(int argc, char **argv)
 {
@@ -173,15 +192,15 @@ cmd_stat(int argc, char **argv)
 	struct shmq_stat st = {.size = sizeof st};
 	struct arguments a = {0};
 	struct rows rows = {0};
-	int status = EXIT_DONE;
-	int err;
+	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
-	err = shmq_stat(a.addr, &st);
-	if (err)
-		return fail_during(DURING_LOOK, a.addr, "stat", err);
-	/* A queue that is marked can be looked at, but not attached, so these may stay unknown. */
-	rows.known = st.kind >= 0 && shmq_participants(a.addr, keep, &rows) == 0;
+	if (a.sysv_dir)
+		status = sysv_look(a.sysv_dir, a.addr, &st);
+	else
+		status = look(a.addr, &st, &rows);
+	if (status)
+		return status;
 	if (a.json) {
 		status = json_print(json_of_both(&st, &rows));
 	} else {

@@ -49,7 +49,8 @@ enum option_key {
 	KEY_TIMEOUT,
 	KEY_FOLLOW,
 	KEY_OLDEST,
-	KEY_VERBOSE
+	KEY_VERBOSE,
+	KEY_SYSV_DIR
 };
 
 /* The subcommands. */
@@ -66,6 +67,16 @@ int cmd_send(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
 int cmd_tap(int argc, char **argv);
 int cmd_version(int argc, char **argv);
+
+/* The same of a namespace of libshmq-sysv: `text` is an id, or a key with 0x before it. Exit statuses; the line is printed. */
+#define SYSV_DIR_OPTION                                                                  \
+	{                                                                                \
+		"sysv-dir", KEY_SYSV_DIR, "DIR", 0, "of libshmq-sysv's namespace DIR", 0 \
+	}
+int sysv_ls(const char *dir, bool json);
+int sysv_look(const char *dir, const char *text, struct shmq_stat *st);
+int sysv_rm(const char *dir, const char *text);
+int sysv_gc(const char *dir, bool dry_run);
 
 /* What was going on when something failed: the same errno calls for different remedies. */
 enum during {
