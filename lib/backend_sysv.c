@@ -147,19 +147,11 @@ sysv_current(const struct shmqi_object *o, const struct shmqi_address *a)
 	return a->number != ADDR_NONE || shmqi_sysv_id(a) == o->shmid;
 }
 
-static int
-sysv_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
-{
-	(void)a;
-	return shmctl(o->shmid, IPC_RMID, NULL) == 0 ? 0 : -errno;
-}
-
 const struct shmqi_backend shmqi_backend_sysv = {
 	.page_size = sysv_page_size,
 	.create = sysv_create,
 	.open = shmqi_sysv_open,
 	.current = sysv_current,
-	.unlink = sysv_unlink,
 };
 
 /* Attaching -------------------- */

@@ -9,18 +9,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The protection, or -EACCES. */
+/* The protection, or -EACCES. What is to be written was opened for that. */
 static int
 protection(const struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
 	int prot = PROT_READ;
 
-	if (!(how->flags & SHM_RDONLY) && !how->observer)
+	if (!(how->flags & SHM_RDONLY))
 		prot |= PROT_WRITE;
 	if (how->flags & SHM_EXEC)
 		prot |= PROT_EXEC;
-	if ((prot & PROT_WRITE) && !seg->writable)
-		return -EACCES;
 	if ((prot & PROT_EXEC) &&
 	    faccessat(seg->spare, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) != 0 &&
 	    !shmqi_os_capable(CAP_IPC_OWNER))
