@@ -21,30 +21,37 @@
 
 /* The victim --------------------------------------------------------------------------------- */
 
-/* Notify of the calls in the table, allow the rest. */
+static unsigned short
+notify(struct sock_filter filter[PROGRAM_MAX], unsigned short n, long number)
+{
+	filter[n++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 0, 1);
+	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+	return n;
+}
+
+/* Notify of the calls in the table and of those others, allow the rest. */
 static struct sock_fprog
-program(struct sock_filter filter[PROGRAM_MAX])
+program(struct sock_filter filter[PROGRAM_MAX], const long others[INJECT_OTHERS])
 {
 	const uint32_t at = offsetof(struct seccomp_data, nr);
 	unsigned short n = 0;
 
 	filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, at);
-	for (const struct call *call = calls; call->name; call++) {
-		uint32_t number = (uint32_t)call->number;
-
-		filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
-		filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
-	}
+	for (const struct call *call = calls; call->name; call++)
+		n = notify(filter, n, call->number);
+	for (unsigned i = 0; i < INJECT_OTHERS && others[i]; i++)
+		n = notify(filter, n, others[i] - 1);
 	filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	return (struct sock_fprog){n, filter};
 }
 
 /* The descriptor to listen on, or -1. */
 static int
-be_listened_to(void)
+be_listened_to(const long others[INJECT_OTHERS])
 {
 	struct sock_filter filter[PROGRAM_MAX];
-	struct sock_fprog prog = program(filter);
+	struct sock_fprog prog = program(filter, others);
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -1;
@@ -75,7 +82,7 @@ static void
 be_victim(void *arg)
 {
 	struct victim *victim = arg;
-	int listener = be_listened_to();
+	int listener = be_listened_to(victim->inject->others);
 
 	MUST(listener >= 0);
 	/* Relaxed: the number is all. */
@@ -108,7 +115,11 @@ answer(struct inject *inject, const struct seccomp_notif *notif)
 	const struct call *call = call_of(notif->data.nr, notif->data.args);
 
 	/* Relaxed: who asks has stopped. */
-	if (!call || !shmq_load_relaxed_u32(&inject->shared->active))
+	if (!shmq_load_relaxed_u32(&inject->shared->active))
+		return 0;
+	if (inject->answers)
+		return inject->answers(inject, (pid_t)notif->pid, &notif->data);
+	if (!call)
 		return 0;
 	if (inject->longest)
 		return notif->data.nr == SYS_fallocate && notif->data.args[3] > inject->longest
@@ -168,12 +179,15 @@ inject_run(struct inject *inject, void (*body)(void *arg), void *arg)
 static void
 try_it(void *arg)
 {
-	(void)arg;
-	_exit(be_listened_to() >= 0 ? 0 : 1);
+	const struct inject *inject = arg;
+
+	_exit(be_listened_to(inject->others) >= 0 ? 0 : 1);
 }
 
 bool
 inject_possible(void)
 {
-	return process_end(process_start(try_it, NULL)) == 0;
+	struct inject inject = {0};
+
+	return process_end(process_start(try_it, &inject)) == 0;
 }

@@ -6,12 +6,15 @@
 #ifndef TESTS_FAULTS_INJECT_H
 #define TESTS_FAULTS_INJECT_H
 
+#include <linux/seccomp.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "calls.h"
 
 #define INJECT_CALLS 1024
+#define INJECT_OTHERS 2
 
 struct inject_shared {
 	uint32_t listener; /* the victim's descriptor, + 1 */
@@ -26,6 +29,9 @@ struct inject {
 	bool sticky; /* and all later calls of that row, too */
 	/* or: every fallocate() of more bytes than this, as if a signal always came in the middle */
 	uint64_t longest;
+	/* or: asked about each of them, and of these others: the error, and it may change the world */
+	int (*answers)(struct inject *inject, pid_t pid, const struct seccomp_data *call);
+	long others[INJECT_OTHERS]; /* + 1; 0: no more */
 	/* what was seen */
 	unsigned count;
 	const struct call *seen[INJECT_CALLS];

@@ -25,12 +25,13 @@ struct trial {
 	int result;
 };
 
-enum object { QUEUE, CROWD, SEGMENT, NOTHING };
+enum object { QUEUE, CROWD, LANES, READERS, SEGMENT, NOTHING };
 
 struct operation {
 	const char *name;
-	unsigned on;	    /* backends */
-	enum object object; /* what is under the address when it begins; CROWD: an MPMC queue */
+	unsigned on; /* backends */
+	enum object
+		object; /* what is under the address when it begins; CROWD, LANES, READERS: MPMC, MPSC, broadcast */
 	unsigned flags;
 	/* in the process that acts: before, the act itself, what must be true of a success, and
 	 * back to what was before */
@@ -89,7 +90,7 @@ void operation_use_attached(struct trial *t);
 void operation_detach(struct trial *t);
 
 /* What it works on, and what shows that it works. */
-extern const struct shmq_opts operation_spsc, operation_mpmc;
+extern const struct shmq_opts operation_spsc, operation_mpmc, operation_mpsc, operation_broadcast;
 extern const struct shmq_seg_opts operation_raw;
 void operation_use(struct trial *t);
 void operation_fill(struct trial *t);

@@ -17,11 +17,22 @@ const struct shmq_opts operation_mpmc = {.size = sizeof(operation_mpmc),
 					 .kind = SHMQ_MPMC,
 					 .msg_max = 64,
 					 .capacity = OPERATION_CAPACITY};
+const struct shmq_opts operation_mpsc = {.size = sizeof(operation_mpsc),
+					 .kind = SHMQ_MPSC,
+					 .msg_max = 64,
+					 .capacity = OPERATION_CAPACITY};
+const struct shmq_opts operation_broadcast = {.size = sizeof(operation_broadcast),
+					      .kind = SHMQ_BROADCAST,
+					      .msg_max = 64,
+					      .capacity = OPERATION_CAPACITY};
 static const struct shmq_opts locked = {
 	.size = sizeof(locked), .msg_max = 64, .capacity = OPERATION_CAPACITY, .flags = SHMQ_LOCK};
 const struct shmq_seg_opts operation_raw = {.size = sizeof(operation_raw), .segsz = SEGMENT_BYTES};
 static const struct shmq_seg_opts sparse = {
 	.size = sizeof(sparse), .segsz = SEGMENT_BYTES, .flags = SHMQ_SPARSE};
+
+static const struct shmq_seg_opts locked_raw = {
+	.size = sizeof(locked_raw), .segsz = SEGMENT_BYTES, .flags = SHMQ_LOCK};
 
 /* Creation ----------------------------------------------------------------------------------- */
 
@@ -64,6 +75,12 @@ static int
 create_sparse(struct trial *t)
 {
 	return created(t, shmq_seg_create(t->place.create, &sparse));
+}
+
+static int
+create_locked_raw(struct trial *t)
+{
+	return created(t, shmq_seg_create(t->place.create, &locked_raw));
 }
 
 static void
@@ -268,12 +285,18 @@ const struct operation operations_make[] = {
 	 CREATE_ERRORS},
 	{"seg_create_sparse", ON_ALL, NOTHING, 0, NULL, create_sparse, operation_fill, remove_it,
 	 CREATE_ERRORS},
+	{"seg_create_locked", ON_ALL, NOTHING, 0, NULL, create_locked_raw, operation_fill,
+	 remove_it, CREATE_ERRORS},
 	{"attach", ON_ALL, QUEUE, 0, NULL, attach_both, operation_use_attached, operation_detach,
 	 ATTACH_ERRORS},
 	{"attach_mpmc", ON_ALL, CROWD, 0, NULL, attach_both, operation_use_attached,
 	 operation_detach, ATTACH_ERRORS},
 	{"attach_locked", ON_ALL, QUEUE, 0, NULL, attach_hangup_locked, operation_use_attached,
 	 operation_detach, ATTACH_ERRORS},
+	{"attach_mpsc_locked", ON_ALL, LANES, 0, NULL, attach_hangup_locked, operation_use_attached,
+	 operation_detach, ATTACH_ERRORS},
+	{"attach_broadcast_locked", ON_ALL, READERS, 0, NULL, attach_hangup_locked,
+	 operation_use_attached, operation_detach, ATTACH_ERRORS},
 	{"attach_observer", ON_ALL, QUEUE, 0, NULL, attach_observer, see_nothing, operation_detach,
 	 ATTACH_ERRORS},
 	{"seg_attach", ON_ALL, SEGMENT, 0, NULL, attach_segment, fill_segment, detach_segment,

@@ -29,6 +29,10 @@ object_of(const struct operation *operation, enum place_backend on)
 		return place_queue(on, 0, &operation_spsc);
 	case CROWD:
 		return place_queue(on, 0, &operation_mpmc);
+	case LANES:
+		return place_queue(on, 0, &operation_mpsc);
+	case READERS:
+		return place_queue(on, 0, &operation_broadcast);
 	case SEGMENT:
 		return place_segment(on, 0, &operation_raw);
 	default:
