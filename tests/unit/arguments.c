@@ -122,6 +122,18 @@ TEST_EACH_SPOT(arguments, test_queue_create_bad_options_refused)
 		SAME(0, place_leftovers());
 }
 
+/* Any node, in both its spellings; nobody to tell of participants. */
+TEST_EACH_SPOT(arguments, test_node_of_any_number_works)
+{
+	struct shmq_opts opts = OPTS(.numa_node = -1);
+	struct shmq_seg_opts raw = {.size = sizeof(raw), .segsz = 1, .numa_node = -1};
+	struct place p = spot_queue(*at, 0, &opts), seg = spot_segment(*at, 1, &raw);
+
+	SAME(-EINVAL, shmq_participants(p.attach, NULL, NULL));
+	place_remove(&p);
+	place_remove(&seg);
+}
+
 Test(arguments, test_footprint_is_what_a_queue_takes)
 {
 	struct shmq_opts opts = OPTS(.msg_max = 1000, .capacity = 100, .participants = 5);

@@ -56,6 +56,23 @@ depth(const struct bench *b)
 	return place_stat(&b->p).depth;
 }
 
+/* A buffer that is none ends the batch there: what came before is received. */
+TEST_EACH_SPOT(batch, test_recv_batch_no_buffer_in_the_middle_ends_it)
+{
+	struct bench b;
+
+	bench_begin(&b, *at);
+	send_text(&b, "one");
+	send_text(&b, "two");
+	b.v[1] = (struct iovec){NULL, 64};
+	SAME(1, shmq_recv_batch(b.q, b.v, 3, 0));
+	SAME(3, b.v[0].iov_len);
+	b.v[0] = (struct iovec){NULL, 1};
+	SAME(-EINVAL, shmq_recv_batch(b.q, b.v, 1, 0));
+	recv_text(&b, "two");
+	bench_end(&b);
+}
+
 /* Batches ------------------------------------------------------------------------------------ */
 
 /* A buffer of no bytes, at NULL, is room enough for a message of none. */

@@ -3,6 +3,7 @@
 #include "bell_world.h"
 
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 TestSuite(bell_name, .init = begin, .fini = end, .timeout = 120);
@@ -204,6 +205,30 @@ Test(bell_name, test_gc_clears_dead_owners_only)
 	SAME(0, shmqi_bell_gc(false, NULL, NULL));
 	shmqi_bell_close(&bell);
 	SAME(0, place_leftovers());
+}
+
+static void
+tell_error(const char *what, int err, void *arg)
+{
+	(void)what;
+	*(int *)arg = err;
+}
+
+/* What cannot be taken away is told of, and stays. */
+Test(bell_name, test_gc_read_only_file_system_says_so)
+{
+	uint64_t dead = killed_owner(0);
+	int err = 0;
+
+	if (!place_is_private())
+		cr_skip_test("no /dev/shm of its own");
+	SAME(0, mount(NULL, "/dev/shm", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+	SAME(1, shmqi_bell_gc(false, tell_error, &err));
+	SAME(-EROFS, err);
+	MUST(exists(dead));
+	SAME(0, mount(NULL, "/dev/shm", NULL, MS_REMOUNT, NULL));
+	SAME(1, shmqi_bell_gc(false, NULL, NULL));
+	MUST(!exists(dead));
 }
 
 /* A name that a creator has not completed: left alone while it may be about to. */

@@ -73,6 +73,27 @@ Test(hostile_kinds, test_records_bad_head_sender_ebadmsg)
 	heads("MPSC, records", BAD_HEADS);
 }
 
+/* A head that no record begins at: a consumer does not become one. */
+Test(hostile_kinds, test_records_bad_head_newcomer_ebadmsg)
+{
+	static const char *const names[] = {"SPSC, records", "MPSC, records"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct shmq *q = NULL;
+		struct scene s;
+
+		scene_begin(&s, names[i]);
+		SAME(0, shmq_detach(s.pair.rx));
+		put(head_of(&s), 4);
+		SAME(-EBADMSG, shmq_attach(&q, s.pair.p.attach, SHMQ_CONSUMER));
+		MUST(!q);
+		put(head_of(&s), 0);
+		s.pair.rx = unit_join(&s.pair.p, SHMQ_CONSUMER);
+		traffic(&s);
+		scene_end(&s);
+	}
+}
+
 /* 3 is a head that may be, of slots. */
 Test(hostile_kinds, test_mpsc_bad_head_sender_ebadmsg)
 {

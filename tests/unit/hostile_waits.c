@@ -97,6 +97,48 @@ Test(hostile_waits, test_latest_tail_set_back_wait_ends)
 	scene_end(&s);
 }
 
+/* Whoever has gone is noticed, too. */
+Test(hostile_waits, test_latest_slot_ahead_hang_up_ends_the_wait)
+{
+	char buf[KIND_MSG_MAX];
+	struct shmq *rx;
+	struct scene s;
+
+	scene_begin(&s, "latest");
+	traffic(&s);
+	rx = unit_join(&s.pair.p, SHMQ_CONSUMER | SHMQ_HANGUP);
+	put(&s.control->writer.tail, LETTERS + 1);
+	put(data_word(&s, 0, LETTERS % s.header.slots, 0), 4000);
+	SAME(0, shmq_detach(s.pair.tx));
+	SAME(-EPIPE, shmq_recv(rx, buf, sizeof(buf), SHMQ_FOREVER));
+	s.pair.tx = rx; /* for scene_end() */
+	scene_end(&s);
+}
+
+/* A reader that joins begins at the tail, if that can be one. */
+Test(hostile_waits, test_records_bad_tail_newcomer_ebadmsg)
+{
+	static const char *const names[] = {"broadcast, records", "broadcast, lossy, records"};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct shmq *q = NULL;
+		struct scene s;
+		uint64_t *tail;
+
+		scene_begin(&s, names[i]);
+		traffic(&s);
+		tail = &s.control->writer.tail;
+		put(tail, *tail + 4);
+		SAME(-EBADMSG, shmq_attach(&q, s.pair.p.attach, SHMQ_CONSUMER));
+		if (i == 0) { /* laps ahead of all readers, of whom the writer loses none */
+			put(tail, *tail - 4 + (UINT64_C(1) << 40));
+			SAME(-EBADMSG, shmq_attach(&q, s.pair.p.attach, SHMQ_CONSUMER));
+		}
+		MUST(!q);
+		scene_end(&s);
+	}
+}
+
 Test(hostile_waits, test_latest_slot_ahead_wait_ends)
 {
 	struct scene s;

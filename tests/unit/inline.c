@@ -2,6 +2,7 @@
 /* The inlined calls promise what shmq_send() and shmq_recv() with timeout 0 promise, alone and mixed with them. */
 #include "unit.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -146,6 +147,29 @@ TEST_EACH_SPOT(inlined, test_port_bad_length_or_buffer_refused)
 	SAME(5, port_calls.recv(&s.from, buf, 5));
 	SAME(0, port_calls.send(&s.to, NULL, 0));
 	SAME(0, port_calls.recv(&s.from, NULL, 0));
+	ports_close(&s);
+}
+
+/* Through a port, too, a receive that finds nothing arms the descriptor again. */
+TEST_EACH_SPOT(inlined, test_port_of_a_polled_handle_arms)
+{
+	struct pollfd ready = {.events = POLLIN};
+	struct ports s;
+	char got = 0;
+
+	ports_open(&s, *at, 8, 2);
+	ready.fd = shmq_fd(s.rx);
+	MUST(ready.fd >= 0);
+	for (char letter = 'a'; letter <= 'z'; letter++) {
+		do /* it is readable now and then, but not for good */
+			SAME(-EAGAIN, port_calls.recv(&s.from, &got, 1));
+		while (poll(&ready, 1, 0) != 0);
+		SAME(0, port_calls.send(&s.to, &letter, 1));
+		SAME(1, poll(&ready, 1, -1));
+		SAME(1, port_calls.recv(&s.from, &got, 1));
+		SAME(letter, got);
+	}
+	SAME(0, place_stat(&s.p).depth);
 	ports_close(&s);
 }
 

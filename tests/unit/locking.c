@@ -332,3 +332,42 @@ TEST_EACH_SPOT(locking, test_lock_by_owner_within_limits_only)
 	unit_as_nobody(owner_over_limit, &p, LIMIT);
 	place_remove(&p);
 }
+
+static long
+locked_bytes(struct shmq_seg *seg)
+{
+	return (long)stat_of(seg).locked_bytes;
+}
+
+static void
+room_for_one_of_two(void *arg)
+{
+	const struct place *p = arg;
+	struct shmq_seg *a = unit_attach(p, 0), *b = unit_attach(p, 0);
+
+	SAME(-ENOMEM, shmq_lock(p->attach));
+	SAME(0, locked_bytes(a));
+	SAME(0, locked_bytes(b));
+	SAME(0, place_stat(p).mode & SHMQ_LOCKED);
+	SAME(0, shmq_seg_detach(b));
+	SAME(0, shmq_lock(p->attach));
+	SAME(LIMIT, locked_bytes(a));
+	SAME(0, shmq_unlock(p->attach));
+	SAME(0, shmq_seg_detach(a));
+}
+
+/* What a process has attached is locked all of it, or none. */
+TEST_EACH_SPOT(locking, test_lock_room_for_one_of_two_attaches_locks_none)
+{
+	struct shmq_perm perm = {sizeof(perm), 65534, 65534, 0600};
+	struct place p;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root, to give it away");
+	if (spot_is_sysv(*at))
+		return; /* the kernel's: a lock of the segment */
+	p = open_segment(*at, LIMIT, 0);
+	SAME(0, shmq_set(p.attach, &perm));
+	unit_as_nobody(room_for_one_of_two, &p, LIMIT + LIMIT / 2);
+	place_remove(&p);
+}

@@ -262,3 +262,26 @@ TEST_EACH_SPOT(queue, test_two_handles_alternate_in_random_steps)
 	SAME(0, shmq_detach(rx));
 	place_remove(&p);
 }
+
+/* A record as long as the ring, after a short one: nothing is kept for who asks for the oldest. */
+TEST_EACH_SPOT(queue, test_broadcast_record_of_the_whole_ring_is_sent)
+{
+	const struct shmq_opts opts = {.size = sizeof(opts),
+				       .kind = SHMQ_BROADCAST,
+				       .flags = SHMQ_RECORDS,
+				       .msg_max = 240,
+				       .capacity = 256};
+	struct place p = spot_queue(*at, 0, &opts);
+	struct shmq *q = unit_join(&p, SHMQ_PRODUCER | SHMQ_CONSUMER);
+	char bytes[240] = "x";
+
+	for (int i = 0; i < 3; i++) {
+		SAME(0, shmq_send(q, bytes, 1, 0));
+		SAME(1, shmq_recv(q, bytes, sizeof(bytes), 0));
+		SAME(0, shmq_send(q, bytes, sizeof(bytes), 0));
+		SAME(-EAGAIN, shmq_send(q, bytes, 1, 0));
+		SAME(sizeof(bytes), shmq_recv(q, bytes, sizeof(bytes), 0));
+	}
+	SAME(0, shmq_detach(q));
+	place_remove(&p);
+}

@@ -339,3 +339,43 @@ Test(ring_mpmc_held, test_tap_of_a_passed_orphan_sees_nothing)
 	tap(&w, -ENOENT, 2);
 	world_close(&w);
 }
+
+/* The word of a slot that is looked at, before and after its bytes were copied. */
+Test(ring_mpmc_held, test_tap_believes_what_was_not_sent_over)
+{
+	struct shmqi_mpmc *ring;
+	uint64_t full, next;
+	struct world w;
+
+	world_open(&w, 4, 8, false);
+	ring = &w.handle[0];
+	full = mpmc_word(8, MPMC_FULL, 0);
+	next = mpmc_word(12, MPMC_FREE, 0);
+	SAME(true, mpmc_tap_holds(ring, 8, full, full));
+	SAME(true, mpmc_tap_holds(ring, 8, full, next)); /* received since */
+	SAME(true, mpmc_tap_holds(ring, 8, next, next));
+	SAME(false, mpmc_tap_holds(ring, 8, full, mpmc_word(12, MPMC_CLAIMED, 1)));
+	SAME(false, mpmc_tap_holds(ring, 8, full, mpmc_word(12, MPMC_FULL, 0)));
+	SAME(false, mpmc_tap_holds(ring, 8, full, mpmc_word(16, MPMC_FREE, 0)));
+	world_close(&w);
+}
+
+/* A length that cannot be: of a message that has gone meanwhile, or of a broken peer. */
+Test(ring_mpmc_held, test_describe_bad_length_stale_or_ebadmsg)
+{
+	struct shmqi_mpmc_place place = {0};
+	uint64_t full;
+	struct world w;
+
+	world_open(&w, 4, 8, false);
+	full = mpmc_word(8, MPMC_FULL, 0);
+	place.slot = mpmc_slot(&w.handle[0], 8);
+	place.slot->meta = 9;
+	place.slot->word = full;
+	SAME(-EBADMSG, mpmc_describe(&w.handle[0], &place, full, 8));
+	place.slot->word = mpmc_word(12, MPMC_FREE, 0);
+	SAME(-ESTALE, mpmc_describe(&w.handle[0], &place, full, 8));
+	place.slot->meta = 8;
+	SAME(0, mpmc_describe(&w.handle[0], &place, full, 8));
+	world_close(&w);
+}
