@@ -63,6 +63,26 @@ parse_file(struct shmqi_address *a, const char *rest)
 	return 0;
 }
 
+/* A size asked for is the last part, and no part of the path. */
+static int
+parse_dev(struct shmqi_address *a, const char *rest)
+{
+	const char *size = strstr(rest, "?size=");
+	size_t len = size ? (size_t)(size - rest) : strlen(rest);
+	unsigned long bytes = 0;
+
+	if (rest[0] != '/' || len < 2 || len >= PATH_MAX || rest[len - 1] == '/')
+		return -EINVAL;
+	if (size && (parse_number(size + 6, 10, ULONG_MAX, &bytes) || bytes == 0))
+		return -EINVAL;
+	snprintf(a->path, sizeof(a->path), "%.*s", (int)len, rest);
+	if (component_too_long(a->path))
+		return -EINVAL;
+	a->bytes = bytes;
+	snprintf(a->text, sizeof(a->text), size ? "dev:%s?size=%lu" : "dev:%s", a->path, bytes);
+	return 0;
+}
+
 static int
 parse_memfd(struct shmqi_address *a, const char *rest)
 {
@@ -135,7 +155,7 @@ static const struct scheme {
 } schemes[] = {
 	{"shm:", SHMQ_BACKEND_SHM, parse_shm},	  {"sysv:", SHMQ_BACKEND_SYSV, parse_sysv},
 	{"file:", SHMQ_BACKEND_FILE, parse_file}, {"memfd:", SHMQ_BACKEND_MEMFD, parse_memfd},
-	{"fd:", SHMQ_BACKEND_FD, parse_fd},
+	{"fd:", SHMQ_BACKEND_FD, parse_fd},	  {"dev:", SHMQ_BACKEND_DEV, parse_dev},
 };
 
 int

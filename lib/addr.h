@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <shmq/shmq.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* The special number of an address without one. */
@@ -12,9 +13,10 @@
 
 struct shmqi_address {
 	enum shmq_backend backend;
-	char path[PATH_MAX]; /* shm:, file:, sysv:PATH: absolute; memfd: the label; else empty */
+	char path[PATH_MAX]; /* shm:, file:, dev:, sysv:PATH: absolute; memfd: the label; else empty */
 	int number;	     /* fd:N, sysv:id/N; else ADDR_NONE */
 	key_t key;	     /* sysv: by key; IPC_PRIVATE for sysv:private and by id */
+	uint64_t bytes;	     /* dev:/path?size=N; else 0 */
 	char text[SHMQ_ADDRESS_MAX]; /* canonical */
 };
 

@@ -25,6 +25,7 @@ shmqi_backend_of(const struct shmqi_address *a)
 		[SHMQ_BACKEND_FILE] = &shmqi_backend_named,
 		[SHMQ_BACKEND_MEMFD] = &shmqi_backend_memfd,
 		[SHMQ_BACKEND_FD] = &shmqi_backend_memfd,
+		[SHMQ_BACKEND_DEV] = &shmqi_backend_dev,
 	};
 
 	return table[a->backend];

@@ -57,6 +57,7 @@ struct shmqi_backend {
 extern const struct shmqi_backend shmqi_backend_named; /* shm:, file: */
 extern const struct shmqi_backend shmqi_backend_memfd; /* memfd: and fd: */
 extern const struct shmqi_backend shmqi_backend_sysv;
+extern const struct shmqi_backend shmqi_backend_dev;
 
 const struct shmqi_backend *shmqi_backend_of(const struct shmqi_address *a);
 
@@ -128,15 +129,15 @@ struct shmq_seg {
 	size_t size;	/* bytes the user asked for */
 	size_t mapped_bytes;  /* of base */
 	uint64_t file_offset; /* of base in the object */
-	void *object;	      /* the metadata, header first; NULL for raw sysv: */
+	void *object;	      /* the metadata, header first; NULL for raw sysv: and dev: */
 	size_t object_bytes;  /* mapped at object */
-	void *keeper; /* the mapping that holds the lock: object, or a page of the side file */
+	void *keeper; /* the mapping that holds the lock: object, or a page of the side file or device */
 	size_t keeper_bytes;
 	bool locked_now;	       /* by the shmq_lock() that is at work */
 	struct shmqi_entry *entry;     /* in the table */
 	struct shmq_seg *next, **link; /* all attaches of this process, under shmqi_seg_lock() */
 	void *bells;		       /* of a queue's handle: what a child of fork() closes */
-	void *heir; /* during fork: the mapping that the child will have as object and keeper */
+	void *heir; /* during fork: the mapping that the child will have as keeper */
 };
 
 /* What an attach is to be. */
@@ -189,6 +190,15 @@ void shmqi_seg_fork_setup(void);
 
 /* backend_sysv.c */
 int shmqi_seg_attach_sysv(struct shmq_seg *seg, const struct shmqi_attach_how *how);
+
+/* backend_dev.c */
+/* Map an open device as the user's memory. */
+int shmqi_seg_attach_dev(struct shmq_seg *seg, const struct shmqi_object *o,
+			 const struct shmqi_attach_how *how);
+/* Whether a mapping keeps the descriptor it was made from, and so our lock. */
+bool shmqi_dev_keeps(const struct shmq_seg *seg, const void *mapping);
+/* As pread() from offset 0, all or an error. */
+int shmqi_dev_read(int fd, void *to, size_t bytes);
 
 /* seg_create.c */
 int shmqi_seg_create(const struct shmqi_address *a, struct shmqi_geometry *g, mode_t mode);

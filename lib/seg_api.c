@@ -169,7 +169,7 @@ resize(struct shmq_seg *seg, size_t size)
 		err = remap(seg, bytes);
 	if (err)
 		return err;
-	if (seg->shmid < 0)
+	if (seg->object)
 		err = grow_object(seg, size);
 	if (err && bytes > old)
 		(void)remap(seg, old); /* shrinks in place */
@@ -186,7 +186,7 @@ resize(struct shmq_seg *seg, size_t size)
 static bool
 too_long(const struct shmq_seg *seg, size_t size)
 {
-	bool fixed = seg->shmid >= 0 || seg->address.backend == SHMQ_BACKEND_FD;
+	bool fixed = seg->shmid >= 0 || seg->address.backend >= SHMQ_BACKEND_FD; /* or dev: */
 
 	return size > PTRDIFF_MAX / 2 || (fixed && size > seg->g.segsz);
 }

@@ -295,6 +295,7 @@ static int
 attach_mmap(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 {
 	bool read_only = how->observer || (how->flags & SHM_RDONLY);
+	bool dev = seg->address.backend == SHMQ_BACKEND_DEV;
 	enum shmqi_access access = how->observer	      ? OPEN_READ
 				   : read_only || how->reader ? OPEN_ANY
 							      : OPEN_WRITE;
@@ -307,7 +308,13 @@ attach_mmap(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	seg->spare = o.spare;
 	seg->writable = o.writable && !how->observer;
 	o.spare = -1;
-	err = seg->queue ? attach_queue(seg, &o, how) : attach_raw(seg, &o, how);
+	if (seg->queue)
+		err = attach_queue(seg, &o, how);
+	else
+		err = dev ? shmqi_seg_attach_dev(seg, &o, how) : attach_raw(seg, &o, how);
+	/* Whoever holds a role must be seen to live. */
+	if (err == 0 && dev && seg->queue && !shmqi_dev_keeps(seg, seg->keeper))
+		err = -ENOTSUP;
 	shmqi_object_close(&o);
 	return err;
 }
@@ -426,7 +433,8 @@ unmap_user_memory(struct shmq_seg *seg)
 		return shmdt(seg->base) == 0;
 	if (seg->base == seg->object)
 		return 1;
-	return shmqi_os_unmap_pieces(seg->base, seg->mapped_bytes, seg->file_offset, seg->object);
+	return shmqi_os_unmap_pieces(seg->base, seg->mapped_bytes, seg->file_offset,
+				     seg->keeper ? seg->keeper : seg->base);
 }
 
 /* Whether an attach of this process holds the address, its metadata included. */
@@ -435,7 +443,7 @@ known(uintptr_t at)
 {
 	for (const struct shmq_seg *seg = shmqi_seg_first; seg; seg = seg->next) {
 		if (at - (uintptr_t)seg->base < seg->mapped_bytes ||
-		    at - (uintptr_t)seg->object < seg->object_bytes)
+		    at - (uintptr_t)seg->keeper < seg->keeper_bytes)
 			return true;
 	}
 	return false;

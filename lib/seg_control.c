@@ -257,6 +257,8 @@ shmq_set(const char *addr, const struct shmq_perm *perm)
 		return -EFAULT;
 	if (perm->size != sizeof(*perm))
 		return -EINVAL;
+	if (c.a.backend == SHMQ_BACKEND_DEV) /* a device node is the system's */
+		return -ENOTSUP;
 	c.backend = shmqi_backend_of(&c.a);
 	return c.a.backend == SHMQ_BACKEND_SYSV ? set_sysv(&c.a, perm) : set_mmap(&c, perm);
 }
@@ -371,6 +373,8 @@ shmq_remove(const char *addr)
 
 	if (err)
 		return err;
+	if (c.a.backend == SHMQ_BACKEND_DEV)
+		return -ENOTSUP;
 	c.backend = shmqi_backend_of(&c.a);
 	return c.a.backend == SHMQ_BACKEND_SYSV ? remove_sysv(&c.a) : remove_mmap(&c);
 }
@@ -474,6 +478,8 @@ lock_or_unlock(const char *addr, bool lock)
 
 	if (err)
 		return err;
+	if (c.a.backend == SHMQ_BACKEND_DEV)
+		return -ENOTSUP;
 	c.backend = shmqi_backend_of(&c.a);
 	if (c.a.backend != SHMQ_BACKEND_SYSV)
 		return lock_mmap(&c, lock);

@@ -24,19 +24,22 @@ static void
 make_heir(struct shmq_seg *seg)
 {
 	int prot = seg->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	int spare = shmqi_seg_spare(seg);
+	int spare = seg->keeper ? shmqi_seg_spare(seg) : -1;
 	int fd = spare < 0 ? -1 : shmqi_os_reopen(spare, seg->writable ? O_RDWR : O_RDONLY);
 
 	seg->heir = NULL;
+	if (!seg->object)
+		prot = PROT_NONE;
 	if (fd >= 0 && shmqi_lock_anonymous(fd) == 0) {
-		seg->heir = mmap(NULL, seg->object_bytes, prot, MAP_SHARED, fd, 0);
+		seg->heir = mmap(NULL, seg->keeper_bytes, prot, MAP_SHARED, fd, 0);
 		if (seg->heir == MAP_FAILED)
 			seg->heir = NULL;
 	}
 	if (fd >= 0)
 		close(fd);
-	if (!seg->heir) /* the child shares our lock: not counted, but never taken for dead */
-		madvise(seg->object, seg->object_bytes, MADV_DOFORK);
+	if (!seg->heir &&
+	    seg->keeper) /* the child shares our lock: not counted, but never taken for dead */
+		madvise(seg->keeper, seg->keeper_bytes, MADV_DOFORK);
 }
 
 static int cancel_state; /* of the thread that forks, under the lock */
@@ -59,9 +62,9 @@ after_fork_parent(void)
 		if (!inherits(seg))
 			continue;
 		if (seg->heir)
-			munmap(seg->heir, seg->object_bytes);
-		else
-			madvise(seg->object, seg->object_bytes, MADV_DONTFORK);
+			munmap(seg->heir, seg->keeper_bytes);
+		else if (seg->keeper)
+			madvise(seg->keeper, seg->keeper_bytes, MADV_DONTFORK);
 		seg->heir = NULL;
 	}
 	shmqi_seg_unlock(cancel_state);
@@ -71,10 +74,13 @@ after_fork_parent(void)
 static void
 inherit(struct shmq_seg *seg)
 {
+	if (seg->heir && seg->object)
+		seg->object = seg->heir;
 	if (seg->heir)
-		seg->object = seg->keeper = seg->heir;
+		seg->keeper = seg->heir;
 	seg->heir = NULL;
-	madvise(seg->object, seg->object_bytes, MADV_DONTFORK);
+	if (seg->keeper)
+		madvise(seg->keeper, seg->keeper_bytes, MADV_DONTFORK);
 	shmqi_seg_touch(seg, false);
 }
 

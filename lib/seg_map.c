@@ -93,6 +93,16 @@ shmqi_seg_map_data(struct shmq_seg *seg, const struct shmqi_attach_how *how)
 	return 0;
 }
 
+/* What a driver maps as its own is there from the start, and is refused. */
+static int
+populate(const struct shmq_seg *seg)
+{
+	int err = shmqi_os_populate(seg->base, seg->mapped_bytes, !seg->read_only);
+	bool dev = seg->address.backend == SHMQ_BACKEND_DEV;
+
+	return dev && (err == -EINVAL || err == -ENOSPC) ? 0 : err;
+}
+
 /* Lock if this attach, or the segment, asks for it; never degrade. *locked: whether it is now. */
 int
 shmqi_seg_settle(const struct shmq_seg *seg, unsigned flags, bool *locked)
@@ -106,7 +116,7 @@ shmqi_seg_settle(const struct shmq_seg *seg, unsigned flags, bool *locked)
 		return 0;
 	err = lock ? shmq_memlock(seg->mapped_bytes, NULL) : 0;
 	if (err == 0)
-		err = shmqi_os_populate(seg->base, seg->mapped_bytes, !seg->read_only);
+		err = populate(seg);
 	if (err == 0 && lock)
 		err = shmqi_os_lock_memory(seg->base, seg->mapped_bytes);
 	*locked = lock && err == 0;
@@ -141,9 +151,9 @@ shmqi_seg_displace(struct shmq_seg *seg)
 		shmqi_table_remove(old->entry);
 		old->displaced = true;
 		old->base = NULL;
-		if (old->shmid < 0) {
-			munmap(old->object, old->object_bytes);
+		if (old->shmid < 0 && old->keeper)
+			munmap(old->keeper, old->keeper_bytes);
+		if (old->shmid < 0)
 			old->object = old->keeper = NULL;
-		}
 	}
 }

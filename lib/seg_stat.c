@@ -206,7 +206,8 @@ fill_mmap(struct shmq_stat *st, int fd, const void *object, const struct shmqi_g
 	fill_inode(st, fd);
 	fill_lifecycle(st, format_lifecycle((void *)(uintptr_t)object),
 		       known ? (uint64_t)inode.st_size - offset : g->segsz);
-	if (known) {
+	/* Of a driver's memory neither is known to anybody but the driver. */
+	if (known && st->backend != SHMQ_BACKEND_DEV) {
 		st->resident_bytes = resident_of_file(
 			fd, offset, shmqi_round_up(st->segsz, st->page_size), st->page_size);
 		st->locked_bytes = locked_of_file(
@@ -240,18 +241,21 @@ stat_object(struct shmq_stat *st, const struct shmqi_address *a, const struct sh
 
 /* The object's first bytes, copied: what is not ours may be cut under a mapping, and SIGBUS us. */
 static int
-read_front(void **front, int fd, size_t bytes)
+read_front(void **front, int fd, size_t bytes, bool dev)
 {
 	ssize_t got;
-	int err;
+	int err = 0;
 
 	*front = malloc(bytes);
 	if (!*front)
 		return -ENOMEM;
-	got = pread(fd, *front, bytes, 0);
-	if (got == (ssize_t)bytes)
+	got = dev ? 0 : pread(fd, *front, bytes, 0);
+	if (dev)
+		err = shmqi_dev_read(fd, *front, bytes);
+	else if (got != (ssize_t)bytes)
+		err = got < 0 ? -errno : -EBADMSG; /* cut short since */
+	if (err == 0)
 		return 0;
-	err = got < 0 ? -errno : -EBADMSG; /* cut short since */
 	free(*front);
 	*front = NULL;
 	return err;
@@ -261,6 +265,7 @@ read_front(void **front, int fd, size_t bytes)
 static int
 stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o)
 {
+	bool dev = a->backend == SHMQ_BACKEND_DEV;
 	size_t bytes = 2 * FORMAT_PAGE;
 	struct format_header header;
 	struct shmqi_geometry g;
@@ -269,7 +274,7 @@ stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmq
 
 	if (o->bytes < bytes)
 		return -EPROTONOSUPPORT;
-	err = read_front(&front, o->fd, bytes);
+	err = read_front(&front, o->fd, bytes, dev);
 	if (err == 0)
 		err = shmqi_format_check(front, o->bytes, &header, &g);
 	if (err == 0 && g.page_size != o->page_size)
@@ -277,12 +282,36 @@ stat_open(struct shmq_stat *st, const struct shmqi_address *a, const struct shmq
 	if (err == 0 && g.kind != SHMQ_SEGMENT) {
 		free(front);
 		bytes = (size_t)g.data_offset;
-		err = read_front(&front, o->fd, bytes);
+		err = read_front(&front, o->fd, bytes, dev);
 	}
 	if (err == 0)
 		err = stat_object(st, a, o, front, bytes);
 	free(front);
 	return err;
+}
+
+/* Raw memory of a device: what its node, its driver and our locks tell. */
+static void
+fill_device(struct shmq_stat *st, uint64_t bytes, int fd)
+{
+	st->backend = SHMQ_BACKEND_DEV;
+	st->kind = SHMQ_SEGMENT;
+	st->segsz = (size_t)bytes;
+	st->page_size = shmqi_os_page_size();
+	st->lock_needed_bytes = (int64_t)shmqi_round_up(st->segsz, st->page_size);
+	fill_inode(st, fd);
+}
+
+/* What tells no size may be no memory at all, but registers that do things when they are read. */
+static int
+stat_device(struct shmq_stat *st, const struct shmqi_address *a, const struct shmqi_object *o)
+{
+	int err = a->bytes ? -EPROTONOSUPPORT : stat_open(st, a, o);
+
+	if (err != -EPROTONOSUPPORT && (err || st->kind != SHMQ_SEGMENT))
+		return err;
+	fill_device(st, o->bytes, o->fd);
+	return 0;
 }
 
 int
@@ -297,7 +326,10 @@ shmqi_stat_address(struct shmq_stat *st, const struct shmqi_address *a)
 	err = shmqi_backend_of(a)->open(&o, a, OPEN_READ);
 	if (err)
 		return err;
-	err = stat_open(st, a, &o);
+	if (a->backend == SHMQ_BACKEND_DEV)
+		err = stat_device(st, a, &o);
+	else
+		err = stat_open(st, a, &o);
 	shmqi_object_close(&o);
 	return err;
 }
@@ -373,6 +405,11 @@ stat_attached(struct shmq_stat *st, struct shmq_seg *seg)
 	if (seg->shmid >= 0)
 		return shmqi_stat_attached_sysv(st, seg);
 	spare = shmqi_seg_spare(seg);
+	if (seg->address.backend == SHMQ_BACKEND_DEV && !seg->queue) {
+		fill_device(st, seg->size, spare);
+		st->nattch = seg->keeper ? st->nattch : -1;
+		return 0;
+	}
 	if (seg->queue || seg->g.kind == SHMQ_SEGMENT) {
 		fill_header(st, &seg->header, &seg->g);
 		fill_mmap(st, spare, seg->object, &seg->g, seg);

@@ -18,6 +18,8 @@
  *   memfd:label              a sealed memfd                      (create only: the result is the
  *                            descriptor)
  *   fd:N                     a descriptor, inherited or received (not for create)
+ *   dev:/dev/x               the memory of a device that offers mmap() (attach and stat only)
+ *   dev:/dev/x?size=BYTES    the same where the driver does not tell its size, or less than that
  *
  * Conventions
  *
@@ -99,7 +101,8 @@ enum shmq_backend {
 	SHMQ_BACKEND_SYSV = 1,
 	SHMQ_BACKEND_FILE = 2,
 	SHMQ_BACKEND_MEMFD = 3, /**< what memfd: creates and fd: attaches */
-	SHMQ_BACKEND_FD = 4
+	SHMQ_BACKEND_FD = 4,
+	SHMQ_BACKEND_DEV = 5
 };
 
 /** Roles, for shmq_attach() and shmq_open(). */

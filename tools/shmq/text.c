@@ -117,6 +117,8 @@ text_backend(int backend)
 		return "memfd";
 	case SHMQ_BACKEND_FD:
 		return "fd";
+	case SHMQ_BACKEND_DEV:
+		return "dev";
 	default:
 		return "unknown";
 	}
