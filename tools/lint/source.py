@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-CODE_DIRS = ("lib", "include", "sysv", "tools", "bench", "tests", "examples")
+CODE_DIRS = ("lib", "include", "kmod", "sysv", "tools", "bench", "tests", "examples")
 CODE_SUFFIXES = (".c", ".h", ".cc", ".hh")
 SCRIPT_SUFFIXES = (".py", ".sh", ".cmake")
 
