@@ -280,7 +280,7 @@ struct shmq_seg;
  *   -EEXIST   the address is taken: attach it, or remove it first
  *   -EBUSY    a process that seems to be stopped is removing what is there: as shmq_remove()
  *   -EINVAL   malformed address or option, segsz 0 or too large, opts NULL
- *   -ENOTSUP  this backend has no such page size or flag; fd: and sysv:id/N cannot create
+ *   -ENOTSUP  this backend has no such page size or flag; fd:, dev: and sysv:id/N cannot create
  *   -ENOSPC   the file system or the SysV limits are full: make room, or a smaller segment
  *   -ENOMEM   no memory or huge pages; with SHMQ_LOCK over RLIMIT_MEMLOCK (shmq_memlock() tells the
  *             figures)
@@ -314,7 +314,7 @@ int shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags);
  *
  * Maps the memory, counts in nattch, sets atime and lpid. The attach is inherited through fork(),
  * counted there too, and undone by shmq_seg_detach(), exec, exit and death. On a queue's address it
- * maps the queue's memory, header first.
+ * maps the queue's memory, header first; on dev: the device's, from its first byte on.
  *
  * @param out    the handle, owned by the caller until shmq_seg_detach(); untouched on an error
  * @param addr   where
@@ -325,9 +325,11 @@ int shmq_seg_attach(struct shmq_seg **out, const char *addr, unsigned flags);
  * @return 0, or
  *   -ENOENT   nothing under this address
  *   -EINVAL   malformed address or flags; `at` unaligned, or taken without SHM_REMAP; SHM_REMAP
- *             with NULL; no such shmid or descriptor
- *   -EACCES   the mode does not let the caller read (and, without SHM_RDONLY, write); the owner has a
- *             lease on the file (F_SETLEASE)
+ *             with NULL; no such shmid or descriptor; dev: a size larger than the device's, or none
+ *             that the driver or the address tells
+ *   -EACCES   the mode, or the driver, does not let the caller read (and, without SHM_RDONLY,
+ *             write); the owner has a lease on the file (F_SETLEASE)
+ *   -ENODEV   dev: no device, or its driver does not offer mmap(); -EBUSY: it can be opened once
  *   -EIDRM    removed and destroyed; only through fd: can that be seen
  *   -EPROTONOSUPPORT  not a segment of ours, or of another format version
  *   -EBADMSG  a segment of ours that is damaged or truncated
@@ -458,7 +460,7 @@ int shmq_seg_stat(const struct shmq_seg *seg, struct shmq_stat *st);
  * in its nattch; so do shmq_list() and shmq_gc().
  *
  * @return 0, or
- *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EIDRM  as shmq_seg_attach_at()
+ *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EIDRM -ENODEV  as shmq_seg_attach_at()
  *   -EACCES  needs read permission, and no lease (F_SETLEASE) of the owner's
  *   -ENOMEM  no memory, or no address space, to look at a queue
  *   -EMFILE -ENFILE -EIO  out of descriptors; the device fails
@@ -478,6 +480,7 @@ int shmq_stat(const char *addr, struct shmq_stat *st);
  *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN; mmap backends, and
  *            queues on sysv:, whose locks are on a file: what chmod() and chown() need
  *   -EFAULT  `perm` is NULL
+ *   -ENOTSUP dev: the node is the system's, the memory the driver's; so of remove, lock, unlock
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES -ENOMEM -EMFILE -ENFILE -EIO  as shmq_stat()
  *
  * Progress:   blocks (file system)
@@ -498,6 +501,7 @@ int shmq_set(const char *addr, const struct shmq_perm *perm);
  *   -EBUSY   another process has been removing it for 200 ms, so it seems to be stopped: the address
  *            is free when that goes on; when that is dead, try again
  *   -EPERM   the caller is neither owner nor creator nor has CAP_SYS_ADMIN
+ *   -ENOTSUP dev: as shmq_set()
  *   -EINVAL -EPROTONOSUPPORT -EACCES -EIDRM -ENOMEM -EMFILE -ENFILE -EIO  as shmq_stat(); a damaged
  *            segment of ours is removed
  *
@@ -515,6 +519,7 @@ int shmq_remove(const char *addr);
  *
  * @return 0, or
  *   -EPERM   not owner, creator or CAP_IPC_LOCK; or RLIMIT_MEMLOCK is 0
+ *   -ENOTSUP dev: as shmq_set()
  *   -ENOMEM  over RLIMIT_MEMLOCK: shmq_memlock() tells the figures
  *   -ENOENT -EINVAL -EPROTONOSUPPORT -EBADMSG -EACCES -EMFILE -ENFILE -EIO  as shmq_stat()
  *
