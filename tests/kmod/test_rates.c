@@ -24,7 +24,7 @@ next_sample(struct shmq *q, int fd)
 	ssize_t got;
 
 	while ((got = shmq_recv(q, &sample, sizeof(sample), 0)) == -EAGAIN)
-		SAME(1, poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 60000));
+		SAME(1, poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1));
 	SAME(sizeof(sample), got);
 	return sample;
 }
