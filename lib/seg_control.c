@@ -371,10 +371,8 @@ shmq_remove(const char *addr)
 	struct control c;
 	int err = shmqi_address_parse(&c.a, addr);
 
-	if (err)
-		return err;
-	if (c.a.backend == SHMQ_BACKEND_DEV)
-		return -ENOTSUP;
+	if (err || c.a.backend == SHMQ_BACKEND_DEV)
+		return err ? err : -ENOTSUP;
 	c.backend = shmqi_backend_of(&c.a);
 	return c.a.backend == SHMQ_BACKEND_SYSV ? remove_sysv(&c.a) : remove_mmap(&c);
 }
@@ -476,10 +474,8 @@ lock_or_unlock(const char *addr, bool lock)
 	struct control c;
 	int id, err = shmqi_address_parse(&c.a, addr);
 
-	if (err)
-		return err;
-	if (c.a.backend == SHMQ_BACKEND_DEV)
-		return -ENOTSUP;
+	if (err || c.a.backend == SHMQ_BACKEND_DEV)
+		return err ? err : -ENOTSUP;
 	c.backend = shmqi_backend_of(&c.a);
 	if (c.a.backend != SHMQ_BACKEND_SYSV)
 		return lock_mmap(&c, lock);
