@@ -206,9 +206,8 @@ map_read_only(struct shmq_seg *seg, struct shmqi_object *o)
 	if (!shmqi_inode_same(again.inode, o->inode) || again.bytes != o->bytes)
 		err = -ESTALE;
 	else if (mmap(seg->object, seg->object_bytes, PROT_READ, MAP_SHARED | MAP_FIXED, again.fd,
-		      0) == MAP_FAILED)
-		err = shmqi_os_map_error(errno);
-	else if (madvise(seg->object, seg->object_bytes, MADV_DONTFORK) != 0)
+		      0) == MAP_FAILED ||
+		 madvise(seg->object, seg->object_bytes, MADV_DONTFORK) != 0)
 		err = shmqi_os_map_error(errno);
 	if (err) {
 		shmqi_object_close(&again);

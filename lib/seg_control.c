@@ -197,7 +197,7 @@ change_side(int fd, const struct shmq_perm *perm)
 static int
 set_both(const struct shmqi_address *a, int id, struct shmid_ds *ds, const struct shmq_perm *perm)
 {
-	struct stat st;
+	struct stat st = {0};
 	int side = open_side(id, &st), err = 0;
 	bool first = side >= 0;
 	struct shmq_perm before = {.size = sizeof(before)};

@@ -37,12 +37,12 @@ place(struct where *w, uintptr_t at, int flags, size_t page)
 	if (!fixed && flags & SHM_REMAP)
 		return -EINVAL;
 	if (fixed)
-		w->map_flags |= flags & SHM_REMAP ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+		w->map_flags |= (flags & SHM_REMAP) ? MAP_FIXED : MAP_FIXED_NOREPLACE;
 	w->at = at;
-	w->protection = flags & SHM_RDONLY ? PROT_READ : PROT_READ | PROT_WRITE;
-	w->protection |= flags & SHM_EXEC ? PROT_EXEC : 0;
-	w->wanted = flags & SHM_RDONLY ? 0444 : 0666;
-	w->wanted |= flags & SHM_EXEC ? 0111 : 0;
+	w->protection = (flags & SHM_RDONLY) ? PROT_READ : PROT_READ | PROT_WRITE;
+	w->protection |= (flags & SHM_EXEC) ? PROT_EXEC : 0;
+	w->wanted = (flags & SHM_RDONLY) ? 0444 : 0666;
+	w->wanted |= (flags & SHM_EXEC) ? 0111 : 0;
 	return 0;
 }
 
@@ -70,7 +70,7 @@ static int
 attach(struct ns *ns, struct ns_slot *slot, const struct where *w, void **base)
 {
 	size_t bytes = shmqi_round_up(slot->bytes, ns->config->page);
-	int fd = shmqi_ns_file_open(ns, slot, w->protection & PROT_WRITE ? O_RDWR : O_RDONLY);
+	int fd = shmqi_ns_file_open(ns, slot, (w->protection & PROT_WRITE) ? O_RDWR : O_RDONLY);
 	int err;
 
 	if (fd < 0)

@@ -33,7 +33,7 @@ tell(struct ns *ns, struct ns_slot *slot, bool by_index, void *buffer)
 
 	if (!(slot->mode & SHM_DEST)) /* else look_up() has counted */
 		(void)shmqi_ns_count(ns, slot);
-	ds.shm_perm.__key = slot->mode & SHM_DEST ? IPC_PRIVATE : slot->key;
+	ds.shm_perm.__key = (slot->mode & SHM_DEST) ? IPC_PRIVATE : slot->key;
 	ds.shm_perm.uid = slot->uid;
 	ds.shm_perm.gid = slot->gid;
 	ds.shm_perm.cuid = slot->cuid;

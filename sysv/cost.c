@@ -54,8 +54,8 @@ need(int holds, const char *what)
 {
 	if (holds)
 		return;
-	fprintf(stderr, "sysv_cost: %s: %s\n", what, strerror(errno));
-	exit(1);
+	fprintf(stderr, "sysv_cost: %s: %m\n", what);
+	_exit(1);
 }
 
 static void
@@ -167,7 +167,7 @@ main(int argc, char **argv)
 		{"the kernel", kernel_get, kernel_at, kernel_dt, kernel_ctl},
 		{"libshmq-sysv", shmget, shmat, shmdt, shmctl},
 	};
-	int rounds = argc > 1 ? atoi(argv[1]) : 1000;
+	int rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1000;
 
 	need(rounds > 0, "rounds");
 	puts("| call | segments | system call | libshmq-sysv | ratio |\n|---|---|---|---|---|");

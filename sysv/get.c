@@ -84,7 +84,7 @@ check_limits(struct ns *ns, uint64_t bytes, int flags)
 	if (ns->header.pages + pages < pages || ns->header.pages + pages > config->shmall ||
 	    ns->header.in_use >= config->shmmni)
 		return -ENOSPC;
-	return flags & SHM_NORESERVE ? 0 : check_room(ns, pages);
+	return (flags & SHM_NORESERVE) ? 0 : check_room(ns, pages);
 }
 
 /* `dirty` is set: who is killed in here leaves it to the next one. */

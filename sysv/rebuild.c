@@ -47,7 +47,7 @@ keep(struct ns *ns, struct rebuild *new, struct ns_slot *slot)
 
 	new->bits[index / 64] |= UINT64_C(1) << index % 64;
 	new->header.in_use++;
-	new->header.marked += slot->mode &SHM_DEST ? 1 : 0;
+	new->header.marked += (slot->mode & SHM_DEST) ? 1 : 0;
 	new->header.pages += shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
 	return shmqi_ns_link(ns, slot);
 }

@@ -78,7 +78,7 @@ locate(struct ns_config *config, const char *where)
 		out[used++] = '/';
 	}
 	if (used + strlen(where) < NS_DIRECTORY_ROOM)
-		strcpy(out + used, where);
+		memcpy(out + used, where, strlen(where) + 1);
 	else
 		out[0] = '\0';
 }
