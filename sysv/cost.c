@@ -54,7 +54,7 @@ need(int holds, const char *what)
 {
 	if (holds)
 		return;
-	fprintf(stderr, "sysv_cost: %s: %m\n", what);
+	fprintf(stderr, "sysv_cost: %s: error %d\n", what, errno);
 	_exit(1);
 }
 
