@@ -23,15 +23,6 @@ dev_page_size(const struct shmqi_address *a, size_t wanted, size_t *out)
 }
 
 static int
-dev_create(const struct shmqi_address *a, const struct shmqi_geometry *g, mode_t mode)
-{
-	(void)a;
-	(void)g;
-	(void)mode;
-	return -ENOTSUP;
-}
-
-static int
 open_error(int err)
 {
 	switch (err) {
@@ -111,22 +102,11 @@ dev_current(const struct shmqi_object *o, const struct shmqi_address *a)
 	       shmqi_inode_same(o->inode, (struct shmqi_inode){st.st_dev, st.st_ino});
 }
 
-/* A device node is the system's. */
-static int
-dev_unlink(const struct shmqi_object *o, const struct shmqi_address *a)
-{
-	(void)o;
-	(void)a;
-	return -ENOTSUP;
-}
-
+/* Creation ends with the page size, and nothing of a device is changed or removed. */
 const struct shmqi_backend shmqi_backend_dev = {
 	.page_size = dev_page_size,
-	.create = dev_create,
 	.open = dev_open,
 	.current = dev_current,
-	.may_unlink = dev_unlink,
-	.unlink = dev_unlink,
 };
 
 /* Attaching -------------------- */

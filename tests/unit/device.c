@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +72,10 @@ Test(device, test_device_that_is_none_refused)
 	refused(-EINVAL, "dev:/dev/null");
 	refused(-EINVAL, "dev:/dev/zero?size=9223372036854775807");
 	refused(-ENODEV, "dev:/dev/null?size=65536");
+	memset(addr, 'x', sizeof(addr) - 1);
+	memcpy(addr, "dev:/", 5);
+	addr[sizeof(addr) - 1] = '\0';
+	refused(-EINVAL, addr);
 	snprintf(path, sizeof(path), "%s/file", place_directory());
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	MUST(fd >= 0);
@@ -79,6 +84,49 @@ Test(device, test_device_that_is_none_refused)
 	snprintf(addr, sizeof(addr), "dev:%s", path);
 	refused(-ENODEV, addr);
 	SAME(0, unlink(path));
+}
+
+/* A node of our own for a device of that number. */
+static void
+make_node(char addr[300], dev_t number, mode_t mode, const char *size)
+{
+	char path[256];
+
+	if (geteuid() != 0)
+		cr_skip_test("needs CAP_MKNOD");
+	snprintf(path, sizeof(path), "%s/node", place_directory());
+	SAME(0, mknod(path, S_IFCHR | mode, number));
+	SAME(0, chmod(path, mode));
+	SAME(0, chmod(place_directory(), 0755));
+	snprintf(addr, 300, "dev:%s%s", path, size);
+}
+
+Test(device, test_device_without_driver_enodev)
+{
+	char addr[300];
+
+	make_node(addr, makedev(4000, 1), 0600, "?size=4096");
+	refused(-ENODEV, addr);
+}
+
+static void
+read_zero(void *arg)
+{
+	const char *addr = arg;
+	struct shmq_seg *seg = NULL;
+
+	SAME(-EACCES, shmq_seg_attach(&seg, addr, 0));
+	SAME(0, shmq_seg_attach(&seg, addr, SHM_RDONLY));
+	SAME(0, *(const char *)shmq_seg_base(seg));
+	SAME(0, shmq_seg_detach(seg));
+}
+
+Test(device, test_device_that_may_only_be_read_is_attached_for_that)
+{
+	char addr[300];
+
+	make_node(addr, makedev(1, 5), 0444, "?size=4096");
+	unit_as_nobody(read_zero, addr, 65536);
 }
 
 Test(device, test_device_lifecycle_enotsup)

@@ -2,6 +2,9 @@
 /* The side file of a sysv: queue has the owner and mode of the segment, or neither changes. */
 #include "unit.h"
 
+#include <glob.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TestSuite(side, .init = unit_begin, .fini = place_end);
@@ -53,4 +56,33 @@ shut_and_open(void *arg)
 Test(side, test_set_mode_of_sysv_queue_from_nothing_lets_attach)
 {
 	unit_as_nobody(shut_and_open, NULL, 65536);
+}
+
+static void
+find_it_linked(void *arg)
+{
+	const struct shmq_perm all = {sizeof(all), (uid_t)-1, (gid_t)-1, 0666};
+	struct place p = place_queue(ON_SYSV, 0, NULL);
+	char pattern[64], second[64];
+	struct stat st;
+	glob_t found;
+
+	(void)arg;
+	snprintf(pattern, sizeof(pattern), "/dev/shm/.shmq-%d-*", object_shmid(&p));
+	SAME(0, glob(pattern, GLOB_PERIOD, NULL, &found));
+	snprintf(second, sizeof(second), "/dev/shm/second-%d", (int)getpid());
+	SAME(0, link(found.gl_pathv[0], second));
+	SAME(0, shmq_set(p.attach, &all));
+	SAME(0666, place_stat(&p).mode);
+	SAME(0, stat(second, &st));
+	SAME(0600, st.st_mode & 0777);
+	SAME(0, unlink(second));
+	globfree(&found);
+	place_remove(&p);
+}
+
+/* Anybody's file could be what has a second name in /dev/shm: its mode is left alone. */
+Test(side, test_set_of_sysv_queue_leaves_linked_file_alone)
+{
+	unit_as_nobody(find_it_linked, NULL, 65536);
 }
