@@ -19,6 +19,7 @@ static const struct {
 	{"fallback", "test_ping_pong_both_without_membarrier", NO_SECCOMP},
 	{"kind_errors", "test_kind_after_fork_ebadf", NO_WIPE},
 	{"roles", "test_handle_after_fork_ebadf_in_child", NO_WIPE},
+	{"roles", "test_child_has_no_descriptor_of_a_queue", NO_WIPE},
 	{"inlined", "test_port_after_fork_ebadf_in_child", NO_WIPE},
 	{"huge", "test_huge_file_on_hugetlbfs_works", NO_HUGE},
 	{"huge", "test_huge_sysv_works", NO_HUGE},
