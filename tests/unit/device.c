@@ -63,6 +63,7 @@ refused(int want, const char *addr)
 
 Test(device, test_device_that_is_none_refused)
 {
+	struct shmq_stat st = {.size = sizeof(st)};
 	char path[256], addr[300];
 	int fd;
 
@@ -72,6 +73,8 @@ Test(device, test_device_that_is_none_refused)
 	refused(-EINVAL, "dev:/dev/null");
 	refused(-EINVAL, "dev:/dev/zero?size=9223372036854775807");
 	refused(-ENODEV, "dev:/dev/null?size=65536");
+	SAME(0, shmq_stat("dev:/dev/null?size=65536", &st)); /* what is known of it */
+	SAME(SHMQ_SEGMENT, st.kind);
 	memset(addr, 'x', sizeof(addr) - 1);
 	memcpy(addr, "dev:/", 5);
 	addr[sizeof(addr) - 1] = '\0';
