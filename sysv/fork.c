@@ -244,3 +244,11 @@ shmqi_ns_fork_setup(void)
 	if (!done)
 		done = pthread_atfork(prepare, parent, child) == 0;
 }
+
+/* Before the program registers its own: then ours come last before a fork and first after it, and the
+ * program's handlers may do as they like. */
+static __attribute__((constructor)) void
+at_start(void)
+{
+	shmqi_ns_fork_setup();
+}

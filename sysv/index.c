@@ -3,7 +3,9 @@
 #include "namespace.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* -EIO: it ends before that. */
@@ -20,6 +22,17 @@ shmqi_ns_read(int fd, void *to, size_t bytes, uint64_t at)
 	return (size_t)got == bytes ? 0 : -EIO;
 }
 
+static void
+take_back(int signal)
+{
+	const struct timespec now = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signal);
+	(void)sigtimedwait(&set, NULL, &now);
+}
+
 int
 shmqi_ns_write(int fd, const void *from, size_t bytes, uint64_t at)
 {
@@ -28,8 +41,12 @@ shmqi_ns_write(int fd, const void *from, size_t bytes, uint64_t at)
 	do {
 		put = pwrite(fd, from, bytes, (off_t)at);
 	} while (put < 0 && errno == EINTR);
+	if (put < 0 && errno == EFBIG) { /* and a signal, which waits, as signals are off */
+		take_back(SIGXFSZ);
+		return -ENOSPC;
+	}
 	if (put < 0)
-		return errno == EDQUOT || errno == EFBIG ? -ENOSPC : -errno;
+		return errno == EDQUOT ? -ENOSPC : -errno;
 	return (size_t)put == bytes ? 0 : -ENOSPC;
 }
 

@@ -97,8 +97,9 @@ struct ns_config {
 /* A call that is under way: the index is open and locked. */
 struct ns {
 	const struct ns_config *config;
-	int index;  /* -1: not open */
-	int doomed; /* the last file removed: its pages go when the lock has gone; -1: none */
+	int index;    /* -1: not open */
+	int doomed;   /* the last file removed: its pages go when the lock has gone; -1: none */
+	int plugs[3]; /* in the places of standard descriptors that are closed; -1: none */
 	struct ns_header header;
 };
 

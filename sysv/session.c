@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -141,7 +142,17 @@ check_directory(const struct ns_config *config, enum ns_want want)
 	return S_ISDIR(st.st_mode) && (!config->own || is_own(&st)) ? 0 : -EACCES;
 }
 
-/* For all whom the directory lets in: everybody's attach writes there. */
+/*
+ * For all whom the directory lets make files: everybody's attach writes there, and who may only read could
+ * hold a lock on it.
+ */
+static mode_t
+index_mode(const struct stat *directory)
+{
+	return 0600u | ((directory->st_mode & 0020) ? 0060u : 0) |
+	       ((directory->st_mode & 0002) ? 0006u : 0);
+}
+
 static int
 publish_index(const struct ns_config *config, int fd, const char *path)
 {
@@ -152,7 +163,10 @@ publish_index(const struct ns_config *config, int fd, const char *path)
 
 	if (err == 0 && stat(config->directory, &st) != 0)
 		err = -errno;
-	if (err == 0 && fchmod(fd, st.st_mode & 0666) != 0)
+	if (err == 0)
+		(void)!fchown(fd, (uid_t)-1,
+			      st.st_gid); /* ours, or there is no such group for us */
+	if (err == 0 && fchmod(fd, index_mode(&st)) != 0)
 		err = -errno;
 	if (err)
 		return err;
@@ -237,12 +251,39 @@ check_header(struct ns *ns)
 	return 0;
 }
 
+/*
+ * Where a program has closed its standard output, what we open would take that place, and what it prints
+ * meanwhile would be written into our files: a descriptor that nothing can be written to goes first.
+ */
+static void
+plug(struct ns *ns)
+{
+	struct pollfd standard[3] = {{.fd = 0}, {.fd = 1}, {.fd = 2}};
+	int n = 0;
+
+	ns->plugs[0] = ns->plugs[1] = ns->plugs[2] = -1;
+	if (poll(standard, 3, 0) <= 0)
+		return;
+	for (int i = 0; i < 3; i++)
+		if (standard[i].revents & POLLNVAL)
+			ns->plugs[n++] = open("/", O_PATH | O_CLOEXEC);
+}
+
+static void
+unplug(const struct ns *ns)
+{
+	for (int i = 0; i < 3; i++)
+		if (ns->plugs[i] >= 0)
+			close(ns->plugs[i]);
+}
+
 int
 shmqi_ns_open(struct ns *ns, enum ns_want want)
 {
 	int err;
 
 	shmqi_ns_fork_setup();
+	plug(ns);
 	ns->config = shmqi_ns_config();
 	ns->doomed = -1;
 	ns->index = open_index(ns->config, want);
@@ -268,4 +309,5 @@ shmqi_ns_close(struct ns *ns)
 	if (ns->doomed >= 0)
 		close(ns->doomed);
 	ns->index = ns->doomed = -1;
+	unplug(ns);
 }
