@@ -307,17 +307,26 @@ remove_queue(void *arg)
 
 static const enum place_backend named[] = {ON_SHM, ON_FILE};
 
+/* A queue, marked, whose remover stands before it takes the name away. */
+static pid_t
+remover_stands(struct scene *scene)
+{
+	pid_t victim;
+
+	place_queue(scene->place.on, 0, NULL);
+	victim = victim_start(remove_queue, scene);
+	MUST(victim_reaches(victim, SYS_unlink));
+	return victim;
+}
+
 /* Who is stopped before it takes the name away takes none but that of what it removes. */
 Test(between, test_remove_meets_removers_has_removed_and_nothing_else)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct scene scene = scene_new(named[i]);
+		pid_t victim = remover_stands(&scene);
 		struct shmq *q = NULL;
-		pid_t victim;
 
-		place_queue(named[i], 0, NULL);
-		victim = victim_start(remove_queue, &scene);
-		MUST(victim_reaches(victim, SYS_unlink));
 		SAME(-EBUSY, shmq_remove(scene.place.attach));
 		SAME(-EBUSY, shmq_create(scene.place.create, NULL));
 		SAME(-EBUSY, shmq_open(&q, scene.place.attach, NULL, SHMQ_PRODUCER));
@@ -357,12 +366,8 @@ Test(between, test_create_meets_creation_leaves_the_new_one)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct scene scene = scene_new(named[i]);
-		pid_t victim;
 
-		place_queue(named[i], 0, NULL);
-		victim = victim_start(remove_queue, &scene);
-		MUST(victim_reaches(victim, SYS_unlink));
-		victim_kill(victim);
+		victim_kill(remover_stands(&scene));
 		meets_another_queue(&scene, create_queue, -EEXIST);
 	}
 }
@@ -371,12 +376,8 @@ Test(between, test_remover_killed_next_one_ends_it)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		struct scene scene = scene_new(named[i]);
-		pid_t victim;
 
-		place_queue(named[i], 0, NULL);
-		victim = victim_start(remove_queue, &scene);
-		MUST(victim_reaches(victim, SYS_unlink));
-		victim_kill(victim);
+		victim_kill(remover_stands(&scene));
 		SAME(0, shmq_create(scene.place.create, NULL));
 		SAME(0, shmq_remove(scene.place.attach));
 	}
