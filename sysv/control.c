@@ -65,16 +65,25 @@ status(struct ns *ns, int id, int command, void *buffer)
 	return tell(ns, &slot, by_index, buffer);
 }
 
+/* What only its owner, its creator or CAP_SYS_ADMIN may change. */
+static int
+look_up_own(struct ns *ns, int id, struct ns_slot *slot)
+{
+	int err = look_up(ns, id, false, slot);
+
+	if (err)
+		return err;
+	return shmqi_ns_is_owner(slot) || shmqi_os_capable(CAP_SYS_ADMIN) ? 0 : -EPERM;
+}
+
 static int
 set(struct ns *ns, int id, const struct shmid_ds *ds)
 {
 	struct ns_slot slot;
-	int err = look_up(ns, id, false, &slot);
+	int err = look_up_own(ns, id, &slot);
 
 	if (err)
 		return err;
-	if (!shmqi_ns_is_owner(&slot) && !shmqi_os_capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	if (ds->shm_perm.uid == (uid_t)-1 || ds->shm_perm.gid == (gid_t)-1)
 		return -EINVAL;
 	slot.uid = ds->shm_perm.uid;
@@ -109,12 +118,10 @@ static int
 take_away(struct ns *ns, int id)
 {
 	struct ns_slot slot;
-	int err = look_up(ns, id, false, &slot);
+	int err = look_up_own(ns, id, &slot);
 
 	if (err)
 		return err;
-	if (!shmqi_ns_is_owner(&slot) && !shmqi_os_capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	if (slot.mode & SHM_DEST)
 		return 0;
 	err = shmqi_ns_count(ns, &slot);

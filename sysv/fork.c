@@ -235,20 +235,10 @@ child(void)
 	finish(under_way.child_done, under_way.parent_done);
 }
 
-/* With the first call, not with the first attach: a fork must not copy the index's descriptor. */
-void
-shmqi_ns_fork_setup(void)
-{
-	static bool done;
-
-	if (!done)
-		done = pthread_atfork(prepare, parent, child) == 0;
-}
-
 /* Before the program registers its own: then ours come last before a fork and first after it, and the
  * program's handlers may do as they like. */
 static __attribute__((constructor)) void
-at_start(void)
+fork_setup(void)
 {
-	shmqi_ns_fork_setup();
+	(void)pthread_atfork(prepare, parent, child);
 }

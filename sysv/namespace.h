@@ -230,7 +230,6 @@ int shmqi_ns_maps_next(struct ns_maps *maps, struct ns_vma *vma);
 
 /* Whether this process may have attaches. */
 extern bool shmqi_ns_attached;
-void shmqi_ns_fork_setup(void);
 
 /* copy.c: the caller's memory, which may not be there ----------------------- */
 

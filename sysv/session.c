@@ -282,7 +282,6 @@ shmqi_ns_open(struct ns *ns, enum ns_want want)
 {
 	int err;
 
-	shmqi_ns_fork_setup();
 	plug(ns);
 	ns->config = shmqi_ns_config();
 	ns->doomed = -1;
