@@ -4,22 +4,13 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-struct gc {
-	bool dry_run;
-	void (*each)(const char *what, int err, void *arg);
-	void *arg;
-	int found;
-};
-
 static void
-clear_side(struct gc *gc, const char *path, const char *what, int shmid)
+clear_side(struct shmqi_gc *gc, const char *path, const char *what, int shmid)
 {
-	char line[SIDE_ROOM + 96];
 	int err = 0;
 
 	if (!gc->dry_run && shmid >= 0 && shmctl(shmid, IPC_RMID, NULL) != 0 && errno != EINVAL &&
@@ -27,10 +18,7 @@ clear_side(struct gc *gc, const char *path, const char *what, int shmid)
 		err = -errno;
 	if (!gc->dry_run && err == 0 && unlink(path) != 0 && errno != ENOENT)
 		err = -errno;
-	snprintf(line, sizeof(line), "%s: %s", path, what);
-	gc->found++;
-	if (gc->each)
-		gc->each(line, err, gc->arg);
+	shmqi_gc_tell(gc, path, what, err);
 }
 
 #define NO_SEGMENT (-1)
@@ -66,7 +54,7 @@ announced(const struct side *side)
 
 /* A side file with a shmid in its name, which nobody holds. */
 static void
-check_named(struct gc *gc, const char *path, const struct side *side, int shmid)
+check_named(struct shmqi_gc *gc, const char *path, const struct side *side, int shmid)
 {
 	struct format_header header;
 	char named[SIDE_ROOM];
@@ -100,7 +88,7 @@ shmid_in(const char *path)
 static int
 check_side(const char *path, void *arg)
 {
-	struct gc *gc = arg;
+	struct shmqi_gc *gc = arg;
 	struct side side;
 	int ours = shmqi_side_read(path, &side), shmid;
 
@@ -121,7 +109,7 @@ check_side(const char *path, void *arg)
 int
 shmqi_side_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
-	struct gc gc = {dry_run, each, arg, 0};
+	struct shmqi_gc gc = {dry_run, each, arg, 0};
 	int err = shmqi_side_each(".shmq-", check_side, &gc);
 
 	return err < 0 ? err : gc.found;

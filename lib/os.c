@@ -66,6 +66,17 @@ shmqi_os_next(void *dir, int *err)
 	return entry;
 }
 
+void
+shmqi_gc_tell(struct shmqi_gc *gc, const char *path, const char *what, int err)
+{
+	char line[NAME_MAX + 128];
+
+	snprintf(line, sizeof(line), "%s: %s", path, what);
+	gc->found++;
+	if (gc->each)
+		gc->each(line, err, gc->arg);
+}
+
 struct shmqi_inode
 shmqi_os_inode(int fd)
 {

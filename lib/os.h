@@ -52,6 +52,17 @@ bool shmqi_os_untold(int err);
 struct dirent;
 struct dirent *shmqi_os_next(void *dir, int *err);
 
+/* A gc at work: whether it only looks, whom it tells, how many things it has found. */
+struct shmqi_gc {
+	bool dry_run;
+	void (*each)(const char *what, int err, void *arg);
+	void *arg;
+	int found;
+};
+
+/* Count one thing found, and tell "PATH: WHAT" and how clearing it has ended. */
+void shmqi_gc_tell(struct shmqi_gc *gc, const char *path, const char *what, int err);
+
 /* A new open file description of what `fd` is open on. `flags`: O_RDWR or O_RDONLY; close-on-exec.
  * Needs /proc. */
 int shmqi_os_reopen(int fd, int flags);

@@ -214,30 +214,19 @@ shmqi_either_new(int a, int b)
 
 /* Clearing -------------------- */
 
-struct gc {
-	bool dry_run;
-	void (*each)(const char *what, int err, void *arg);
-	void *arg;
-	int found;
-};
-
 static void
-clear(struct gc *gc, const char *path)
+clear(struct shmqi_gc *gc, const char *path)
 {
-	char line[SHMQI_BELL_NAME_ROOM + 32];
 	int err = 0;
 
 	if (!gc->dry_run && unlink(path) != 0 && errno != ENOENT)
 		err = -errno;
-	snprintf(line, sizeof(line), "%s: bell of a dead owner", path);
-	gc->found++;
-	if (gc->each)
-		gc->each(line, err, gc->arg);
+	shmqi_gc_tell(gc, path, "bell of a dead owner", err);
 }
 
 /* 0, or why it cannot be told whether it is to be cleared. */
 static int
-check(struct gc *gc, const char *path, bool new)
+check(struct shmqi_gc *gc, const char *path, bool new)
 {
 	int fd = open(path, FLAGS);
 	struct stat st;
@@ -256,7 +245,7 @@ check(struct gc *gc, const char *path, bool new)
 int
 shmqi_bell_gc(bool dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
-	struct gc gc = {dry_run, each, arg, 0};
+	struct shmqi_gc gc = {dry_run, each, arg, 0};
 	char path[SHMQI_BELL_NAME_ROOM];
 	DIR *dir = opendir(DIRECTORY);
 	struct dirent *entry;

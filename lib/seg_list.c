@@ -151,20 +151,13 @@ shmq_list(int (*each)(const struct shmq_stat *st, void *arg), void *arg)
 
 /* gc -------------------- */
 
-struct gc {
-	int dry_run, found;
-	void (*each)(const char *what, int err, void *arg);
-	void *arg;
-};
-
 /* A name whose segment is marked: its remover died between the two. */
 static int
 clear_marked(const char *text, void *arg)
 {
 	struct shmq_stat st = {.size = sizeof(st)};
-	char line[sizeof("shm:/") + NAME_MAX + 64];
 	struct shmqi_address a;
-	struct gc *gc = arg;
+	struct shmqi_gc *gc = arg;
 	int err = shmqi_address_parse(&a, text) ? -ENOENT : shmq_stat(text, &st);
 
 	if (err || !(st.mode & SHMQ_DEST))
@@ -173,10 +166,7 @@ clear_marked(const char *text, void *arg)
 		err = shmqi_finish_removal(&a);
 	if (err == -EEXIST) /* another has, and created anew */
 		err = 0;
-	gc->found++;
-	snprintf(line, sizeof(line), "%s: marked, but its name was left", text);
-	if (gc->each)
-		gc->each(line, err, gc->arg);
+	shmqi_gc_tell(gc, text, "marked, but its name was left", err);
 	return 0;
 }
 
@@ -184,7 +174,7 @@ int
 shmq_gc(int dry_run, void (*each)(const char *what, int err, void *arg), void *arg)
 {
 	SHMQI_NOT_CANCELLED;
-	struct gc gc = {dry_run, 0, each, arg};
+	struct shmqi_gc gc = {dry_run, each, arg, 0};
 	int err = each_shm(clear_marked, &gc), sides, fifos;
 
 	if (err < 0)
