@@ -39,9 +39,9 @@ open_error(int err)
 }
 
 static int
-open_device(const struct shmqi_address *a, bool writable)
+open_device(const struct shmqi_address *a, int flags)
 {
-	int fd = open(a->path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(a->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	return fd < 0 ? open_error(errno) : fd;
 }
@@ -72,25 +72,7 @@ dev_measure(struct shmqi_object *o, const struct shmqi_address *a)
 static int
 dev_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_access access)
 {
-	int err;
-
-	*o = (struct shmqi_object){
-		.fd = -1, .spare = -1, .shmid = -1, .writable = access != OPEN_READ};
-	o->fd = open_device(a, o->writable);
-	if (o->fd == -EACCES && access == OPEN_ANY) {
-		o->writable = false;
-		o->fd = open_device(a, false);
-	}
-	if (o->fd < 0)
-		return o->fd;
-	err = dev_measure(o, a);
-	if (err == 0) {
-		o->spare = open_device(a, o->writable);
-		err = o->spare < 0 ? o->spare : 0;
-	}
-	if (err)
-		shmqi_object_close(o);
-	return err;
+	return shmqi_object_open(o, a, access, open_device, dev_measure);
 }
 
 static bool

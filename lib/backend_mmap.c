@@ -221,3 +221,45 @@ shmqi_object_close(struct shmqi_object *o)
 		close(o->spare);
 	o->fd = o->spare = -1;
 }
+
+/* A second description of the same file: by name, which needs no /proc, unless the name is another
+ * file by now. */
+static int
+open_spare(const struct shmqi_object *o, const struct shmqi_address *a,
+	   int (*open_path)(const struct shmqi_address *a, int flags))
+{
+	int flags = o->writable ? O_RDWR : O_RDONLY;
+	int fd = open_path(a, flags);
+
+	if (fd >= 0 && shmqi_os_fd_is(fd, o->inode))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return shmqi_os_reopen(o->fd, flags);
+}
+
+int
+shmqi_object_open(struct shmqi_object *o, const struct shmqi_address *a, enum shmqi_access access,
+		  int (*open_path)(const struct shmqi_address *a, int flags),
+		  int (*measure)(struct shmqi_object *o, const struct shmqi_address *a))
+{
+	int err;
+
+	*o = (struct shmqi_object){
+		.fd = -1, .spare = -1, .shmid = -1, .writable = access != OPEN_READ};
+	o->fd = open_path(a, o->writable ? O_RDWR : O_RDONLY);
+	if (o->fd == -EACCES && access == OPEN_ANY) {
+		o->writable = false;
+		o->fd = open_path(a, O_RDONLY);
+	}
+	if (o->fd < 0)
+		return o->fd;
+	err = measure(o, a);
+	if (err == 0) {
+		o->spare = open_spare(o, a, open_path);
+		err = o->spare < 0 ? o->spare : 0;
+	}
+	if (err)
+		shmqi_object_close(o);
+	return err;
+}

@@ -68,6 +68,11 @@ int shmqi_mmap_publish(int fd, const char *path);
 int shmqi_mmap_grow(int fd, uint64_t from, uint64_t to, bool sparse);
 int shmqi_object_measure(struct shmqi_object *o);
 void shmqi_object_close(struct shmqi_object *o);
+/* Open what has a name: both descriptions, of one file, measured between; closed after an error. */
+int shmqi_object_open(struct shmqi_object *o, const struct shmqi_address *a,
+		      enum shmqi_access access,
+		      int (*open_path)(const struct shmqi_address *a, int flags),
+		      int (*measure)(struct shmqi_object *o, const struct shmqi_address *a));
 void shmqi_format_sign(struct format_header *header, uint32_t key);
 bool shmqi_huge_page_size(size_t wanted);
 
