@@ -261,8 +261,7 @@ starting_point(struct shmq *q, uint64_t floor)
 	if (q->roles & SHMQ_OLDEST)
 		return floor;
 	if (q->recv.records)
-		/* START, acquire: the header at this tail is in place. */
-		return shmq_load_acquire_u64(&q->control->writer.tail);
+		return shmqi_records_newest(&q->control->writer.tail);
 	return shmq_spsc_find_tail(&q->hot.ring, floor);
 }
 

@@ -91,8 +91,8 @@ look_at_slot(struct shmqi_tap *tap, struct shmq_spsc *ring, void *buf, size_t si
 static bool
 record_overtaken(const struct tap_lane *t)
 {
-	/* START, acquire: the writer is there, or a record beyond. */
-	uint64_t tail = shmq_load_acquire_u64(&t->writer->tail);
+	/* The writer is there, or a record beyond. */
+	uint64_t tail = shmqi_records_newest(&t->writer->tail);
 
 	return tail - t->records.head > t->records.capacity / 2;
 }
@@ -100,9 +100,7 @@ record_overtaken(const struct tap_lane *t)
 static int64_t
 skip_records(struct shmqi_tap *tap, struct shmqi_records *r, const struct format_writer *writer)
 {
-	uint64_t before = r->received;
-	/* START, acquire: the header at this tail is in place. */
-	uint64_t tail = shmq_load_acquire_u64(&writer->tail) & ~UINT64_C(7);
+	uint64_t before = r->received, tail = shmqi_records_newest(&writer->tail) & ~UINT64_C(7);
 
 	records_begin_at(r, tail, shmq_load_relaxed_u64(&writer->sent));
 	tap->missed += r->received - before;

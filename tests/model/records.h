@@ -48,6 +48,14 @@ ring_reset(void)
 	model_stores = 0;
 }
 
+/* Begin at the tail, as one more consumer: as a tap does, and a reader of broadcast. */
+static inline void
+ring_join(struct shmqi_records *ring)
+{
+	records_begin_at(ring, shmqi_records_newest(ring->shared_tail),
+			 shmq_load_relaxed_u64(ring->shared_sent));
+}
+
 static inline unsigned
 ring_words_of(uint64_t sequence)
 {
