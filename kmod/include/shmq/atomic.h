@@ -68,11 +68,11 @@ shmq_fence_seq_cst(void)
 	smp_mb();
 }
 
-/* Tell the CPU that this is a waiting loop. */
+/* The ring pauses before its caller asks again. Ours ask when the timer or a kick says so, and a
+ * timer's interrupt is no place to wait in. */
 static inline void
 shmq_pause(void)
 {
-	cpu_relax();
 }
 
 #endif
