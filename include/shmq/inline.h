@@ -81,7 +81,7 @@ shmq_hot_asleep(const uint32_t *tickets)
  * @return 0, or
  *   -EINVAL           a NULL argument
  *   -EPROTONOSUPPORT  the library has another layout than this header: compile again
- *   -ENOTSUP          not an SPSC queue, or attached as observer
+ *   -ENOTSUP          not an SPSC queue, one of records, or attached as observer
  *   -EBADF            inherited through fork()
  *
  * Progress:   wait-free

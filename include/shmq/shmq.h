@@ -535,8 +535,8 @@ int shmq_unlock(const char *addr);
 
 /**
  * Call `each` for every segment there is, as SHM_STAT: SysV segments of anybody, shm: segments of
- * shmq, and the file: and memfd: ones that this process has attached. Those the caller may not read
- * are left out.
+ * shmq, and the file:, memfd: and dev: ones that this process has attached. Those the caller may
+ * not read are left out.
  *
  * @param each  its `st` is valid during the call; a result other than 0 ends the walk
  * @return 0, what `each` returned, -EINVAL (`each` NULL), a negated errno of reading the directory,
@@ -613,9 +613,10 @@ int shmq_create(const char *addr, const struct shmq_opts *opts);
  * dead consumer had received and not released comes again (MPMC: only with SHMQ_REDELIVER).
  *
  * A consumer of broadcast starts with the next message that is sent, or, with SHMQ_OLDEST, with the
- * oldest one that is still there (at least a third of the capacity is kept, if sent). Consumers
- * of lossy broadcast and of latest map the queue read-only, need read permission only, and wait by
- * looking again, at least once a millisecond.
+ * oldest one that is still there (at least half of the capacity, or of slow_limit, is kept, if
+ * sent; of records about a third, and less beside long ones or after a change of producer).
+ * Consumers of lossy broadcast and of latest map the queue read-only, need read permission only,
+ * and wait by looking again, at least once a millisecond.
  *
  * An observer maps the queue read-only and is seen by nobody but nattch. It may shmq_recv(): it
  * gets a copy of each message that it is quick enough to see, and consumes none.
@@ -633,8 +634,9 @@ int shmq_create(const char *addr, const struct shmq_opts *opts);
  *             namespace?)
  *   -EINVAL   malformed address or role; the segment is not a queue
  *   -ENOTSUP  SHMQ_OLDEST for a consumer of a kind other than broadcast; SHMQ_HANGUP for a producer
- *             of lossy broadcast or latest, whose consumers leave no trace
- *   -ENOENT -EACCES -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE -EIO
+ *             of lossy broadcast or latest, whose consumers leave no trace; dev: nobody could tell
+ *             who lives, as the driver maps another file
+ *   -ENOENT -EACCES -ENODEV -EIDRM -EPROTONOSUPPORT -EBADMSG -ENOMEM -EPERM -EMFILE -ENFILE -EIO
  *             as shmq_seg_attach_at()
  *
  * Progress:   blocks (file system)
@@ -740,8 +742,8 @@ int shmq_send(struct shmq *q, const void *msg, size_t len, int64_t timeout_ns);
  * @param buf   room for the message; may be NULL when size is 0
  * @param size  its bytes
  * @return the length of the message, 0..msg_max, or
- *   -EAGAIN     empty, and timeout_ns is 0; latest: nothing was sent yet, or the producer has
- *               overtaken several attempts to read (counted: shmq_stat.lost of shmq_qstat())
+ *   -EAGAIN     empty, and timeout_ns is 0; lossy, latest, observers: or the producer has overtaken
+ *               several attempts to read (latest: counted, shmq_stat.lost of shmq_qstat())
  *   -ETIMEDOUT  empty for timeout_ns
  *   -EINTR      a signal handler ran while waiting
  *   -EMSGSIZE   longer than `size`; it stays where it is

@@ -38,7 +38,8 @@ static const char doc[] =
 	"  tap ADDR          look at what passes, without receiving it\n"
 	"  version           tell the version\n"
 	"\n"
-	"ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path or fd:N; shmq(7) explains. "
+	"ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path, fd:N or dev:/dev/x; shmq(7) "
+	"explains. "
 	"\"shmq COMMAND --help\" tells more. Exit status: 0 done, 1 failed, 2 usage.\n";
 
 static int
