@@ -32,6 +32,8 @@ open_error(int err)
 	case ENOTDIR:
 		return -ENOENT;
 	case ENXIO: /* a node without a driver */
+	case EISDIR:
+	case ELOOP:
 		return -ENODEV;
 	default:
 		return -err;

@@ -20,7 +20,7 @@
  *   8192    participants queues only; 128 bytes each
  *   ...     control      queues only; blocks of 128 bytes, one writer each
  *   ...     lanes        MPSC and lossless broadcast: 256 bytes for each participant
- *   data    the user's memory, or the slots or records, on a page of the object's page size
+ *   data    the user's memory, or the slots or records, on a page
  *
  * A raw sysv: segment has none of this: it is the user's memory only.
  *
@@ -83,9 +83,9 @@ struct format_header {
 
 /* Each word is changed alone, by any process that may write. */
 struct format_lifecycle {
-	uint32_t removed;  /* 0: 1 once marked for destruction; by the remover, never back */
-	uint32_t lock;	   /* 4: 1: every attach locks; by shmq_lock() and shmq_unlock() */
-	uint32_t lpid;	   /* 8: last to attach or detach */
+	uint32_t removed; /* 0: 1 once marked for destruction, or found without its name; never back */
+	uint32_t lock;	  /* 4: 1: every attach locks; by shmq_lock() and shmq_unlock() */
+	uint32_t lpid;	  /* 8: last to attach or detach */
 	uint32_t reserved; /* 12 */
 	uint64_t atime_s;  /* 16 */
 	uint64_t dtime_s;  /* 24 */

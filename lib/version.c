@@ -10,13 +10,14 @@ static const struct {
 	const char *text;
 } texts[] = {
 	{0, "success"},
-	{EAGAIN, "queue full or empty"},
+	{EAGAIN, "queue full or empty, or not complete yet"},
 	{ETIMEDOUT, "timed out"},
 	{EINTR, "a signal handler ran while waiting"},
 	{EMSGSIZE, "message longer than fits"},
 	{EIDRM, "the queue or segment was removed"},
 	{EPIPE, "no peer of the other role is attached any more"},
-	{EBUSY, "the role is held by a live process, or a reservation or peek is open"},
+	{EBUSY, "the role is held by a live process, a reservation or peek is open, or another "
+		"is removing it"},
 	{ESTALE, "this slow reader was ejected"},
 	{EBADF, "handle inherited through fork"},
 	{EBADMSG, "the segment is damaged"},
@@ -29,6 +30,7 @@ static const struct {
 	{EACCES, "the mode does not permit it"},
 	{EINVAL, "invalid argument or address"},
 	{ENOSPC, "no space left"},
+	{ENODEV, "no device, or one without memory to map"},
 	{EXDEV, "the side file is not the one the queue was created with"},
 	{EFAULT, "NULL result"},
 };

@@ -30,7 +30,7 @@
  * On a crash. The producer, anywhere before PUBLISH: the message does not exist, its slot is
  * written again by the next producer; after: it is sent. The consumer, anywhere before RECYCLE: the
  * message comes again to the next consumer; after: it is received. The next producer finds tail by
- * I2 (spsc_find_tail()), the next consumer finds head in *head.
+ * I2 (shmq_spsc_find_tail()), the next consumer finds head in *head.
  *
  * Trust: slot.word and *head are loaded once, checked against private geometry, then used. A broken
  * peer costs its own messages or -EBADMSG, never an access outside the slots.

@@ -69,6 +69,7 @@ Test(device, test_device_that_is_none_refused)
 
 	refused(-ENOENT, "dev:/dev/no-such-device");
 	refused(-ENOENT, "dev:/dev/null/below");
+	refused(-ENODEV, "dev:/dev"); /* a directory */
 	refused(-EINVAL, "dev:/dev/zero");
 	refused(-EINVAL, "dev:/dev/null");
 	refused(-EINVAL, "dev:/dev/zero?size=9223372036854775807");
@@ -79,6 +80,11 @@ Test(device, test_device_that_is_none_refused)
 	memcpy(addr, "dev:/", 5);
 	addr[sizeof(addr) - 1] = '\0';
 	refused(-EINVAL, addr);
+	snprintf(path, sizeof(path), "%s/loop", place_directory());
+	SAME(0, symlink(path, path));
+	snprintf(addr, sizeof(addr), "dev:%s", path);
+	refused(-ENODEV, addr);
+	SAME(0, unlink(path));
 	snprintf(path, sizeof(path), "%s/file", place_directory());
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	MUST(fd >= 0);

@@ -50,10 +50,12 @@ static const struct remedy remedies[] = {
 	 "ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:private or file:/path; capacity and msg-max "
 	 "must fit in memory"},
 	{EINVAL, DURING_ATTACH | DURING_TRANSFER,
-	 "ADDR must be that of a queue: shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path or "
-	 "fd:N"},
+	 "ADDR must be that of a queue: shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path, "
+	 "fd:N or dev:/dev/x?size=BYTES"},
 	{EINVAL, DURING_ANY,
-	 "ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path or fd:N"},
+	 "ADDR is shm:/name, sysv:KEY, sysv:PATH, sysv:id/N, file:/path, fd:N or "
+	 "dev:/dev/x?size=BYTES"},
+	{ENODEV, DURING_ANY, "dev: is for devices whose memory can be mapped"},
 	{ENAMETOOLONG, DURING_ANY, "use a shorter name"},
 	{EMFILE, DURING_ANY, "raise the limit with ulimit -n"},
 	{ENFILE, DURING_ANY, "raise the limit with sysctl fs.file-max"},
