@@ -34,8 +34,10 @@ every_test(life 300 --kill --kind=queue --operation=create,attach,remove --on=sh
 every_test(stop 300 --stop --stride=48 --operation=${hot})
 if(SHMQ_FULL)
 	every_test(places_full 7200 --kill --stop --on=sysv,file,memfd --kind=spsc)
-	every_test(kill_full 7200 --kill --every-instruction)
-	every_test(stop_full 7200 --stop)
+	every_test(kill_full 7200 --kill)
+	# An attach is 54,000 instructions: one by one, that is for the others.
+	every_test(instruction_full 7200 --kill --every-instruction --operation=${hot})
+	every_test(stop_full 14400 --stop)
 endif()
 
 # crash_plant(name file message argument...): with the fault of plants/name.patch in the library, which needs `file` of lib/ to be
