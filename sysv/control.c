@@ -145,6 +145,18 @@ add_locked(struct ns *ns, struct ns_slot *slot, void *arg)
 	return 0;
 }
 
+static int
+may_lock(const struct ns_slot *slot, bool lock)
+{
+	struct rlimit limit;
+
+	if (shmqi_os_capable(CAP_IPC_LOCK))
+		return 0;
+	if (!shmqi_ns_is_owner(slot))
+		return -EPERM;
+	return lock && (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || !limit.rlim_cur) ? -EPERM : 0;
+}
+
 /* As user_shm_lock(): all that a user has locked counts. */
 static int
 check_lock_limit(struct ns *ns, const struct ns_slot *slot)
@@ -156,9 +168,7 @@ check_lock_limit(struct ns *ns, const struct ns_slot *slot)
 
 	if (shmqi_os_capable(CAP_IPC_LOCK))
 		return 0;
-	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || !limit.rlim_cur)
-		return -EPERM;
-	if (limit.rlim_cur == RLIM_INFINITY)
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
 		return 0;
 	err = shmqi_ns_each(ns, add_locked, &sum);
 	return err ? err : sum.bytes > limit.rlim_cur ? -ENOMEM : 0;
@@ -190,10 +200,10 @@ lock(struct ns *ns, int id, bool lock)
 	struct ns_slot slot;
 	int err = look_up(ns, id, false, &slot);
 
+	if (err == 0)
+		err = may_lock(&slot, lock);
 	if (err)
 		return err;
-	if (!shmqi_os_capable(CAP_IPC_LOCK) && !shmqi_ns_is_owner(&slot))
-		return -EPERM;
 	if (!(slot.mode & SHM_LOCKED) == !lock)
 		return 0;
 	err = lock ? check_lock_limit(ns, &slot) : 0;

@@ -182,6 +182,30 @@ Test(sysv_trust, detach_needs_no_permission)
 	SAME(0, space_nattch(id));
 }
 
+static void
+lock_again(void *arg)
+{
+	(void)arg;
+	MUST(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}) == 0);
+	space_become(NOBODY, NOBODY);
+	SAME(-EPERM, space_rc(shmctl(user_id, SHM_LOCK, NULL)));
+	SAME(0, shmctl(user_id, SHM_UNLOCK, NULL));
+}
+
+/* Who may lock nothing may not lock what is locked already, either. */
+Test(sysv_trust, locked_already_needs_permission_too)
+{
+	struct shmid_ds ds;
+
+	user_id = made(0x200e, PAGE, 0600);
+	ds = space_stat(user_id);
+	ds.shm_perm.uid = NOBODY;
+	SAME(0, shmctl(user_id, IPC_SET, &ds));
+	SAME(0, shmctl(user_id, SHM_LOCK, NULL));
+	process_join(process_start(lock_again, NULL));
+	SAME(0, space_stat(user_id).shm_perm.mode & SHM_LOCKED);
+}
+
 /* Damage --------------------------------------------------------------------------------------- */
 
 static const char *
