@@ -8,41 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HUGE ((size_t)2 << 20)
-#define RESERVED 16
-#define COUNT_FILE "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
-
-static long saved = -1;
-
-static long
-count(long wanted)
-{
-	FILE *f = fopen(COUNT_FILE, wanted < 0 ? "re" : "we");
-	long got = -1;
-
-	if (!f)
-		return -1;
-	if (wanted >= 0)
-		got = fprintf(f, "%ld\n", wanted);
-	else if (fscanf(f, "%ld", &got) != 1)
-		got = -1;
-	return fclose(f) == 0 ? got : -1;
-}
+#include "support/huge.h"
 
 static void
 begin(void)
 {
 	unit_begin();
-	saved = count(-1);
-	if (saved >= 0 && saved < RESERVED)
-		count(RESERVED);
+	huge_begin();
 }
 
 static void
 end(void)
 {
-	if (saved >= 0)
-		count(saved);
+	huge_end();
 	place_end();
 }
 
@@ -51,7 +29,7 @@ TestSuite(huge, .init = begin, .fini = end);
 static void
 need_huge_pages(void)
 {
-	if (count(-1) < RESERVED)
+	if (!huge_ready())
 		cr_skip_test("this machine can spare no huge pages");
 }
 
@@ -190,7 +168,7 @@ exhaust(enum spot at)
 	struct place p = spot_name(at, 0);
 	struct leak_count before = leak_count();
 
-	opts.segsz = HUGE * (size_t)(count(-1) + 1);
+	opts.segsz = HUGE * (size_t)(huge_free() + 1);
 	SAME(-ENOMEM, shmq_seg_create(p.create, &opts));
 	leak_none_since(before);
 	if (place_is_private())
