@@ -20,13 +20,14 @@ struct where {
 	unsigned wanted; /* permission bits */
 };
 
-/* SHMLBA is a page on what we run on. */
+/* SHMLBA is a page on what we run on; huge pages have their own say, in mmap(). */
 static int
 place(struct where *w, uintptr_t at, int flags, size_t page)
 {
 	bool fixed = at;
 
-	w->map_flags = MAP_SHARED;
+	/* Huge pages: shmget() has reserved them, or was not to. */
+	w->map_flags = MAP_SHARED | MAP_NORESERVE;
 	if (fixed && at & (page - 1)) {
 		if (!(flags & SHM_RND))
 			return -EINVAL;
@@ -69,7 +70,7 @@ map(const struct where *w, size_t bytes, int fd, void **base)
 static int
 attach(struct ns *ns, struct ns_slot *slot, const struct where *w, void **base)
 {
-	size_t bytes = shmqi_round_up(slot->bytes, ns->config->page);
+	size_t bytes = shmqi_round_up(slot->bytes, ns_page(ns, slot));
 	int fd = shmqi_ns_file_open(ns, slot, (w->protection & PROT_WRITE) ? O_RDWR : O_RDONLY);
 	int err;
 

@@ -16,8 +16,8 @@ int shmqi_ns_attach(int id, uintptr_t at, int flags, void **base);
 int shmqi_ns_detach(uintptr_t at);
 int shmqi_ns_control(int id, int command, void *buffer);
 
-/* What of a segment is in RAM or swapped out; -1: there is no such segment. */
-int64_t shmqi_ns_resident_bytes(int id);
+/* What of a segment is in RAM or swapped out, and the size of its pages; -1: there is no such segment. */
+int64_t shmqi_ns_resident_bytes(int id, size_t *page_bytes);
 
 /*
  * Clear what killed processes left: marked segments without attaches, entries without a file, files

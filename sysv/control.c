@@ -204,7 +204,8 @@ lock(struct ns *ns, int id, bool lock)
 		err = may_lock(&slot, lock);
 	if (err)
 		return err;
-	if (!(slot.mode & SHM_LOCKED) == !lock)
+	/* Huge pages never leave RAM: accepted, and nothing is noted. */
+	if (slot.huge_shift || !(slot.mode & SHM_LOCKED) == !lock)
 		return 0;
 	err = lock ? check_lock_limit(ns, &slot) : 0;
 	if (err)

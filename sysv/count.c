@@ -112,7 +112,6 @@ int
 shmqi_ns_destroy(struct ns *ns, struct ns_slot *slot)
 {
 	uint64_t pages = shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
-	int id = slot->id;
 	int err = shmqi_ns_write_header(ns, 1);
 
 	if (err == 0)
@@ -121,10 +120,10 @@ shmqi_ns_destroy(struct ns *ns, struct ns_slot *slot)
 	if (err == 0)
 		err = shmqi_ns_put(ns, slot);
 	if (err == 0)
-		err = shmqi_ns_mark_used(ns, ns_index(id), false);
+		err = shmqi_ns_mark_used(ns, ns_index(slot->id), false);
 	if (err)
 		return err;
-	shmqi_ns_file_remove(ns, id);
+	shmqi_ns_file_remove(ns, slot);
 	ns->header.in_use -= ns->header.in_use > 0;
 	ns->header.marked -= slot->mode & SHM_DEST && ns->header.marked > 0;
 	ns->header.pages -= pages <= ns->header.pages ? pages : ns->header.pages;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +34,19 @@ struct acl {
 };
 
 void
-shmqi_ns_path(char out[NS_PATH_ROOM], const struct ns *ns, int id)
+shmqi_ns_path(char out[NS_PATH_ROOM], const struct ns *ns, const struct ns_slot *slot)
 {
-	snprintf(out, NS_PATH_ROOM, "%s/shmid-%d", ns->config->directory, id);
+	const char *directory = ns->config->directory;
+	struct stat index = {0};
+
+	if (!slot->huge_shift) {
+		snprintf(out, NS_PATH_ROOM, "%s/shmid-%d", directory, slot->id);
+		return;
+	}
+	/* Other namespaces may have theirs in that place, too. */
+	(void)fstat(ns->index, &index);
+	snprintf(out, NS_PATH_ROOM, "%s/huge/shmid-%d.%" PRIx64 ".%" PRIx64, directory, slot->id,
+		 (uint64_t)index.st_dev, (uint64_t)index.st_ino);
 }
 
 int
@@ -47,6 +58,8 @@ shmqi_ns_name_id(const char *name)
 		return -1;
 	for (name += 6; *name >= '0' && *name <= '9' && id <= INT32_MAX; name++)
 		id = id * 10 + (*name - '0');
+	if (*name == '.')
+		name += strspn(name, ".0123456789abcdef");
 	if (id > INT32_MAX || (*name && strcmp(name, " (deleted)") != 0))
 		return -1;
 	return (int)id;
@@ -94,23 +107,43 @@ shape(int fd, struct ns_slot *slot, uint64_t bytes)
 }
 
 int
-shmqi_ns_file_create(struct ns *ns, struct ns_slot *slot)
+shmqi_ns_file_create(struct ns *ns, struct ns_slot *slot, bool reserve)
 {
-	uint64_t bytes = shmqi_round_up(slot->bytes, ns->config->page);
+	uint64_t bytes = shmqi_round_up(slot->bytes, ns_page(ns, slot));
 	char path[NS_PATH_ROOM];
 	int fd, err;
 
 	if (!bytes || bytes > INT64_MAX || !is_writable_limit(bytes))
 		return -ENOMEM;
-	shmqi_ns_path(path, ns, slot->id);
+	shmqi_ns_path(path, ns, slot);
 	fd = create_file(path);
-	if (fd < 0)
-		return fd;
+	if (fd < 0) /* who may not write there has no right to huge pages */
+		return fd == -EACCES && slot->huge_shift ? -EPERM : fd;
 	err = shape(fd, slot, bytes);
+	if (err == 0 && slot->huge_shift && reserve)
+		err = shmqi_ns_huge_reserve(fd, bytes);
 	if (err)
 		unlink(path);
 	close(fd);
 	return err;
+}
+
+/* Why it could not be opened: what others may still see is not gone. */
+static int
+lost(const struct ns *ns, const struct ns_slot *slot)
+{
+	switch (errno) {
+	case ENOENT:
+		return slot->huge_shift && !shmqi_ns_huge_there(ns) ? -EACCES : -EIDRM;
+	case ELOOP:
+	case ENXIO:
+	case EISDIR:
+		return -EIDRM;
+	case EMFILE:
+		return -ENFILE;
+	default:
+		return errno == EPERM ? -EACCES : -errno;
+	}
 }
 
 int
@@ -120,13 +153,10 @@ shmqi_ns_file_open(struct ns *ns, const struct ns_slot *slot, int flags)
 	struct stat st;
 	int fd;
 
-	shmqi_ns_path(path, ns, slot->id);
+	shmqi_ns_path(path, ns, slot);
 	fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0) {
-		if (errno == ENOENT || errno == ELOOP || errno == ENXIO || errno == EISDIR)
-			return -EIDRM;
-		return errno == EMFILE ? -ENFILE : errno == EPERM ? -EACCES : -errno;
-	}
+	if (fd < 0)
+		return lost(ns, slot);
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_ino != slot->inode ||
 	    (uint64_t)st.st_size < slot->bytes) {
 		close(fd);
@@ -174,7 +204,7 @@ shmqi_ns_file_allow(struct ns *ns, const struct ns_slot *slot)
 	struct stat st;
 	int fd;
 
-	shmqi_ns_path(path, ns, slot->id);
+	shmqi_ns_path(path, ns, slot);
 	fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return;
@@ -195,12 +225,12 @@ shmqi_ns_file_allow(struct ns *ns, const struct ns_slot *slot)
  * many pages takes long, and is not done under the lock: a descriptor keeps them until then.
  */
 void
-shmqi_ns_file_remove(struct ns *ns, int id)
+shmqi_ns_file_remove(struct ns *ns, const struct ns_slot *slot)
 {
 	char path[NS_PATH_ROOM];
 	int fd;
 
-	shmqi_ns_path(path, ns, id);
+	shmqi_ns_path(path, ns, slot);
 	fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
 	if (unlink(path) != 0 && errno != ENOENT) {
 		int own = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -221,7 +251,7 @@ shmqi_ns_file_pages(struct ns *ns, const struct ns_slot *slot)
 	char path[NS_PATH_ROOM];
 	struct stat st;
 
-	shmqi_ns_path(path, ns, slot->id);
+	shmqi_ns_path(path, ns, slot);
 	if (lstat(path, &st) != 0 || st.st_ino != slot->inode)
 		return 0;
 	return (uint64_t)st.st_blocks * 512 / ns->config->page;

@@ -205,8 +205,8 @@ inherit(const struct heir *heir, const struct ns_vma *vma)
 
 	if (fd < 0)
 		return;
-	(void)mmap((void *)vma->start, vma->end - vma->start, vma->prot, MAP_SHARED | MAP_FIXED, fd,
-		   (off_t)vma->offset);
+	(void)mmap((void *)vma->start, vma->end - vma->start, vma->prot,
+		   MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)vma->offset);
 	if (fd != heir->fd)
 		close(fd);
 }

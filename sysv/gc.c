@@ -37,13 +37,13 @@ look_at(struct ns *ns, struct ns_slot *slot, void *arg)
 }
 
 static void
-stray(struct ns *ns, int id, void *arg)
+stray(struct ns *ns, const struct ns_slot *stray, void *arg)
 {
 	struct gc *gc = arg;
 
-	tell(gc, "a file without an entry", id);
+	tell(gc, "a file without an entry", stray->id);
 	if (!gc->dry_run)
-		shmqi_ns_file_remove(ns, id);
+		shmqi_ns_file_remove(ns, stray);
 }
 
 int
@@ -63,7 +63,7 @@ shmqi_ns_gc(bool dry_run, void (*each)(const char *what, void *arg), void *arg)
 }
 
 int64_t
-shmqi_ns_resident_bytes(int id)
+shmqi_ns_resident_bytes(int id, size_t *page_bytes)
 {
 	struct ns_slot slot;
 	struct ns ns;
@@ -71,8 +71,10 @@ shmqi_ns_resident_bytes(int id)
 
 	if (shmqi_ns_open(&ns, NS_WAIT) != 0)
 		return -1;
-	if (shmqi_ns_slot(&ns, id, &slot) == 0)
+	if (shmqi_ns_slot(&ns, id, &slot) == 0) {
 		bytes = (int64_t)(shmqi_ns_file_pages(&ns, &slot) * ns.config->page);
+		*page_bytes = ns_page(&ns, &slot);
+	}
 	shmqi_ns_close(&ns);
 	return bytes;
 }

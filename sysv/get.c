@@ -5,11 +5,8 @@
 #include "os.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-#define HUGE_SHIFT 26 /* SHM_HUGE_SHIFT of <linux/shm.h> */
 
 struct promised {
 	uint64_t pages;
@@ -22,6 +19,8 @@ add_promised(struct ns *ns, struct ns_slot *slot, void *arg)
 	uint64_t there = shmqi_ns_file_pages(ns, slot);
 	struct promised *sum = arg;
 
+	if (slot->huge_shift) /* they have been promised elsewhere */
+		return 0;
 	sum->pages += pages > there ? pages - there : 0;
 	return 0;
 }
@@ -32,8 +31,9 @@ add_promised(struct ns *ns, struct ns_slot *slot, void *arg)
  * Only where room is short is it asked of each file what it has been given already.
  */
 static int
-check_room(struct ns *ns, uint64_t pages)
+check_room(struct ns *ns, uint64_t bytes)
 {
+	uint64_t pages = shmqi_round_up(bytes, ns->config->page) / ns->config->page;
 	struct promised sum = {.pages = ns->header.pages};
 	struct statvfs fs;
 	uint64_t there;
@@ -53,57 +53,71 @@ check_room(struct ns *ns, uint64_t pages)
 	return pages <= there && sum.pages <= there - pages ? 0 : -ENOSPC;
 }
 
-/* Huge pages are the kernel's to give, by a hugetlbfs of its own: here it has none to spare. */
 static int
-check_huge(int flags)
-{
-	unsigned size = (unsigned)flags >> HUGE_SHIFT & 63;
-
-	if (!(flags & SHM_HUGETLB))
-		return 0;
-	if (size && size != 21 && size != 30)
-		return -EINVAL;
-	return shmqi_os_capable(CAP_IPC_LOCK) ? -ENOMEM : -EPERM;
-}
-
-static int
-check_limits(struct ns *ns, uint64_t bytes, int flags)
+check_limits(struct ns *ns, uint64_t bytes)
 {
 	const struct ns_config *config = ns->config;
 	uint64_t pages = shmqi_round_up(bytes, config->page) / config->page;
-	int err;
 
 	if (bytes < 1 || bytes > config->shmmax)
 		return -EINVAL;
 	if (pages < 1)
 		return -ENOSPC;
-	err = check_huge(flags);
-	if (err)
-		return err;
 	shmqi_ns_sweep(ns);
-	if (ns->header.pages + pages < pages || ns->header.pages + pages > config->shmall ||
-	    ns->header.in_use >= config->shmmni)
+	if (ns->header.pages + pages < pages || ns->header.pages + pages > config->shmall)
 		return -ENOSPC;
-	return (flags & SHM_NORESERVE) ? 0 : check_room(ns, pages);
+	return 0;
 }
 
-/* `dirty` is set: who is killed in here leaves it to the next one. */
 static int
-build(struct ns *ns, struct ns_slot *slot)
+check_memory(struct ns *ns, struct ns_slot *slot, int flags)
 {
-	int err = shmqi_ns_file_create(ns, slot);
+	if (flags & SHM_HUGETLB)
+		return shmqi_ns_huge_choose(ns, flags, &slot->huge_shift);
+	return (flags & SHM_NORESERVE) ? 0 : check_room(ns, slot->bytes);
+}
 
+/*
+ * `dirty` is set: who is killed in here leaves it to the next one. As in the kernel, the memory comes
+ * before the number of segments: who can have neither is told of the memory.
+ */
+static int
+make_file(struct ns *ns, struct ns_slot *slot, bool reserve)
+{
+	const struct ns_header before = ns->header;
+	int err = shmqi_ns_next_id(ns, &slot->id);
+
+	if (err == 0)
+		err = shmqi_ns_write_header(ns, 1);
 	if (err)
 		return err;
-	err = shmqi_ns_mark_used(ns, ns_index(slot->id), true);
-	if (err == 0)
-		err = shmqi_ns_link(ns, slot);
-	if (err == 0) {
-		ns->header.in_use++;
-		ns->header.pages +=
-			shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
+	err = shmqi_ns_file_create(ns, slot, reserve);
+	if (err == 0 && before.in_use >= ns->config->shmmni) {
+		shmqi_ns_file_remove(ns, slot);
+		err = -ENOSPC;
+	}
+	if (err) {
+		ns->header = before;
+		(void)shmqi_ns_write_header(ns, 0);
 	}
 	return err;
+}
+
+static int
+enter(struct ns *ns, struct ns_slot *slot)
+{
+	int err = shmqi_ns_mark_used(ns, ns_index(slot->id), true);
+
+	if (err == 0)
+		err = shmqi_ns_link(ns, slot);
+	if (err) {
+		(void)shmqi_ns_put(ns, &(struct ns_slot){.id = slot->id});
+		(void)shmqi_ns_rebuild(ns);
+		return err;
+	}
+	ns->header.in_use++;
+	ns->header.pages += shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
+	return shmqi_ns_write_header(ns, 0);
 }
 
 static int
@@ -117,29 +131,16 @@ create(struct ns *ns, int32_t key, size_t size, int flags)
 			       .cpid = getpid(),
 			       .bytes = size,
 			       .ctime = shmqi_os_wall_s()};
-	struct ns_header before;
-	int err = check_limits(ns, size, flags);
+	int err = check_limits(ns, size);
 
-	if (err)
-		return err;
 	slot.cuid = slot.uid;
 	slot.cgid = slot.gid;
-	before = ns->header;
-	err = shmqi_ns_next_id(ns, &slot.id);
-	if (err)
-		return err;
-	err = shmqi_ns_write_header(ns, 1);
-	if (err)
-		return err;
-	err = build(ns, &slot);
-	if (err) {
-		ns->header = before;
-		ns->header.dirty = 1;
-		(void)shmqi_ns_put(ns, &(struct ns_slot){.id = slot.id});
-		(void)shmqi_ns_rebuild(ns);
-		return err;
-	}
-	err = shmqi_ns_write_header(ns, 0);
+	if (err == 0)
+		err = check_memory(ns, &slot, flags);
+	if (err == 0)
+		err = make_file(ns, &slot, !(flags & SHM_NORESERVE));
+	if (err == 0)
+		err = enter(ns, &slot);
 	return err ? err : slot.id;
 }
 

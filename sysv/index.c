@@ -86,7 +86,8 @@ shmqi_ns_slot_at(struct ns *ns, unsigned index, struct ns_slot *slot)
 {
 	if (index >= NS_SLOTS || shmqi_ns_read(ns->index, slot, sizeof(*slot), slot_offset(index)))
 		return -EINVAL;
-	if (slot->state != NS_LIVE || slot->id < 0 || ns_index(slot->id) != index || !slot->bytes)
+	if (slot->state != NS_LIVE || slot->id < 0 || ns_index(slot->id) != index || !slot->bytes ||
+	    slot->huge_shift > NS_HUGE_MOST)
 		return -EINVAL;
 	return 0;
 }

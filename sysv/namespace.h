@@ -4,6 +4,7 @@
  *
  *   index     who is there: a header, a bitmap, chains of keys, a slot of 128 bytes for each segment
  *   shmid-N   the memory of segment N: its pages, from offset 0, and nothing else
+ *   huge      a link to a directory on a hugetlbfs, where those with SHM_HUGETLB are (huge.c)
  *
  * Every call opens the index, takes an OFD write lock on all of it, does its work with pread() and
  * pwrite(), and lets it go. Nothing of the index is mapped, so whatever becomes of it, nobody gets a
@@ -51,8 +52,9 @@
 #define NS_CYCLE 64u /* indexes go round among so many at least, so that none is used again soon */
 #define NS_BUCKETS 8192u
 #define NS_LIVE 0x4556494cu /* slot.state */
+#define NS_HUGE_MOST 63u    /* slot.huge_shift */
 #define NS_DIRECTORY_ROOM 256
-#define NS_PATH_ROOM (NS_DIRECTORY_ROOM + 24) /* and "/shmid-2147483647" */
+#define NS_PATH_ROOM (NS_DIRECTORY_ROOM + 64) /* and "/huge/shmid-N.DEVICE.INODE" */
 
 /* Where in the index. */
 #define NS_AT_BITMAP 4096
@@ -78,9 +80,10 @@ struct ns_slot {
 	int64_t atime, dtime, ctime;
 	uint64_t inode;
 	uint32_t nattch;
-	uint32_t next;	 /* in the chain of its bucket: index + 1 */
-	uint32_t locker; /* the user whose limit a lock counts against */
-	uint32_t spare[9];
+	uint32_t next;	     /* in the chain of its bucket: index + 1 */
+	uint32_t locker;     /* the user whose limit a lock counts against */
+	uint32_t huge_shift; /* log2 of the size of its huge pages; 0: it has none */
+	uint32_t spare[8];
 };
 
 _Static_assert(sizeof(struct ns_slot) == 128, "a slot never crosses a page");
@@ -88,7 +91,8 @@ _Static_assert(sizeof(struct ns_slot) == 128, "a slot never crosses a page");
 /* What the environment says, read once for a process. */
 struct ns_config {
 	char directory[NS_DIRECTORY_ROOM];
-	bool own; /* nobody said where: ours alone */
+	bool own;		      /* nobody said where: ours alone */
+	char huge[NS_DIRECTORY_ROOM]; /* where huge pages are; empty: nobody said it */
 	uint64_t shmmax, shmall;
 	uint32_t shmmni;
 	size_t page;
@@ -138,6 +142,13 @@ ns_index(int id)
 	return (unsigned)id & (NS_SLOTS - 1);
 }
 
+/* What a segment's file and its mappings are multiples of. */
+static inline size_t
+ns_page(const struct ns *ns, const struct ns_slot *slot)
+{
+	return slot->huge_shift ? (size_t)(UINT64_C(1) << slot->huge_shift) : ns->config->page;
+}
+
 int shmqi_ns_read(int fd, void *to, size_t bytes, uint64_t at);
 int shmqi_ns_write(int fd, const void *from, size_t bytes, uint64_t at);
 int shmqi_ns_write_header(struct ns *ns, uint32_t dirty);
@@ -161,23 +172,35 @@ int shmqi_ns_each(struct ns *ns, int (*each)(struct ns *ns, struct ns_slot *slot
 /* rebuild.c: after somebody was killed in the middle ------------------------ */
 
 int shmqi_ns_rebuild(struct ns *ns);
-/* Call `each` with the id of every file in the directory that has no slot. */
-void shmqi_ns_strays(struct ns *ns, void (*each)(struct ns *ns, int id, void *arg), void *arg);
+/* Call `each` for every file of the namespace's that has no slot, with as much of one as names it. */
+void shmqi_ns_strays(struct ns *ns,
+		     void (*each)(struct ns *ns, const struct ns_slot *stray, void *arg),
+		     void *arg);
 bool shmqi_ns_has_file(struct ns *ns, const struct ns_slot *slot);
 
 /* file.c: the memory of a segment ------------------------------------------ */
 
-void shmqi_ns_path(char out[NS_PATH_ROOM], const struct ns *ns, int id);
+/* Of its id, and whether it has huge pages. */
+void shmqi_ns_path(char out[NS_PATH_ROOM], const struct ns *ns, const struct ns_slot *slot);
 /* The id of a file's name; -1: not one of ours. */
 int shmqi_ns_name_id(const char *name);
-int shmqi_ns_file_create(struct ns *ns, struct ns_slot *slot);
+/* `reserve`: huge pages for all of it; -ENOMEM: there are too few. */
+int shmqi_ns_file_create(struct ns *ns, struct ns_slot *slot, bool reserve);
 /* -EIDRM: the file is gone, another, or cut; -EACCES. */
 int shmqi_ns_file_open(struct ns *ns, const struct ns_slot *slot, int flags);
 /* Let those use it whom the slot names. */
 void shmqi_ns_file_allow(struct ns *ns, const struct ns_slot *slot);
-void shmqi_ns_file_remove(struct ns *ns, int id);
+void shmqi_ns_file_remove(struct ns *ns, const struct ns_slot *slot);
 /* Pages it has, used or swapped out. */
 uint64_t shmqi_ns_file_pages(struct ns *ns, const struct ns_slot *slot);
+
+/* huge.c: SHM_HUGETLB ------------------------------------------------------- */
+
+/* log2 of the size of the huge pages that are to be had; 0: none, or not for us to see. */
+uint32_t shmqi_ns_huge_there(const struct ns *ns);
+/* The same for what shmget() asks for; -EINVAL: no such size; -ENOMEM: none of them; -EPERM. */
+int shmqi_ns_huge_choose(struct ns *ns, int flags, uint32_t *shift);
+int shmqi_ns_huge_reserve(int fd, uint64_t bytes);
 
 /* perm.c ------------------------------------------------------------------- */
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,8 +26,10 @@ shmqi_ns_has_file(struct ns *ns, const struct ns_slot *slot)
 	char path[NS_PATH_ROOM];
 	struct stat st;
 
-	shmqi_ns_path(path, ns, slot->id);
-	return lstat(path, &st) == 0 && st.st_ino == slot->inode;
+	shmqi_ns_path(path, ns, slot);
+	if (lstat(path, &st) != 0)
+		return slot->huge_shift && !shmqi_ns_huge_there(ns);
+	return st.st_ino == slot->inode;
 }
 
 static int
@@ -83,22 +86,35 @@ struct directory_entry {
 	char name[];
 };
 
+/* Another namespace's files may be among those with huge pages: the whole name must be as we make it. */
+static bool
+is_stray(struct ns *ns, const char *name, struct ns_slot *stray)
+{
+	char path[NS_PATH_ROOM];
+	struct ns_slot slot;
+
+	stray->id = shmqi_ns_name_id(name);
+	if (stray->id < 0 || shmqi_ns_slot(ns, stray->id, &slot) == 0)
+		return false;
+	shmqi_ns_path(path, ns, stray);
+	return strcmp(strrchr(path, '/') + 1, name) == 0;
+}
+
 /* The bare system call: opendir() would allocate. */
-void
-shmqi_ns_strays(struct ns *ns, void (*each)(struct ns *ns, int id, void *arg), void *arg)
+static void
+strays_in(struct ns *ns, const char *directory, struct ns_slot *stray,
+	  void (*each)(struct ns *ns, const struct ns_slot *stray, void *arg), void *arg)
 {
 	_Alignas(struct directory_entry) char buffer[2048];
-	int fd = open(ns->config->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), id;
-	struct ns_slot slot;
+	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	long got;
 
 	while (fd >= 0 && (got = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
 		for (long at = 0; at < got;) {
 			const struct directory_entry *entry = (const void *)(buffer + at);
 
-			id = shmqi_ns_name_id(entry->name);
-			if (id >= 0 && shmqi_ns_slot(ns, id, &slot) != 0)
-				each(ns, id, arg);
+			if (is_stray(ns, entry->name, stray))
+				each(ns, stray, arg);
 			at += entry->length;
 		}
 	}
@@ -106,11 +122,25 @@ shmqi_ns_strays(struct ns *ns, void (*each)(struct ns *ns, int id, void *arg), v
 		close(fd);
 }
 
+void
+shmqi_ns_strays(struct ns *ns, void (*each)(struct ns *ns, const struct ns_slot *stray, void *arg),
+		void *arg)
+{
+	struct ns_slot stray = {.huge_shift = 0};
+	char huge[NS_PATH_ROOM];
+
+	strays_in(ns, ns->config->directory, &stray, each, arg);
+	stray.huge_shift = shmqi_ns_huge_there(ns);
+	snprintf(huge, sizeof(huge), "%s/huge", ns->config->directory);
+	if (stray.huge_shift)
+		strays_in(ns, huge, &stray, each, arg);
+}
+
 static void
-remove_stray(struct ns *ns, int id, void *arg)
+remove_stray(struct ns *ns, const struct ns_slot *stray, void *arg)
 {
 	(void)arg;
-	shmqi_ns_file_remove(ns, id);
+	shmqi_ns_file_remove(ns, stray);
 }
 
 int

@@ -60,16 +60,10 @@ limit(const char *name, uint64_t otherwise, uint64_t most)
 
 /* Absolute, as the program may go elsewhere; empty where it does not fit. */
 static void
-locate(struct ns_config *config, const char *where)
+locate(char out[NS_DIRECTORY_ROOM], const char *where)
 {
-	char *out = config->directory;
 	size_t used = 0;
 
-	config->own = !where || !*where;
-	if (config->own) {
-		snprintf(out, NS_DIRECTORY_ROOM, "/dev/shm/shmq-sysv-%u", (unsigned)geteuid());
-		return;
-	}
 	if (*where != '/') {
 		if (!getcwd(out, NS_DIRECTORY_ROOM - 1)) {
 			out[0] = '\0';
@@ -90,10 +84,20 @@ shmqi_ns_config(void)
 {
 	static const uint64_t no_limit = (uint64_t)SIZE_MAX - (UINT64_C(1) << 24);
 	static struct ns_config config;
+	const char *where, *huge;
 
 	if (config.page)
 		return &config;
-	locate(&config, secure_getenv("SHMQ_SYSV_DIR"));
+	where = secure_getenv("SHMQ_SYSV_DIR");
+	huge = secure_getenv("SHMQ_SYSV_HUGE_DIR");
+	config.own = !where || !*where;
+	if (config.own)
+		snprintf(config.directory, sizeof(config.directory), "/dev/shm/shmq-sysv-%u",
+			 (unsigned)geteuid());
+	else
+		locate(config.directory, where);
+	if (huge && *huge)
+		locate(config.huge, huge);
 	config.shmmax = limit("SHMQ_SYSV_SHMMAX", no_limit, SIZE_MAX);
 	config.shmall = limit("SHMQ_SYSV_SHMALL", no_limit, UINT64_MAX);
 	config.shmmni = (uint32_t)limit("SHMQ_SYSV_SHMMNI", 4096, NS_SLOTS);

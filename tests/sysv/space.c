@@ -62,24 +62,38 @@ space_renew(void)
 const char *
 space_file(int id)
 {
-	static char file[96];
+	static char file[128], huge[128];
+	struct stat index;
 
+	snprintf(file, sizeof(file), "%s/index", path);
+	if (stat(file, &index) == 0)
+		snprintf(huge, sizeof(huge), "%s/huge/shmid-%d.%lx.%lx", path, id,
+			 (unsigned long)index.st_dev, (unsigned long)index.st_ino);
 	snprintf(file, sizeof(file), "%s/shmid-%d", path, id);
-	return file;
+	return access(huge, F_OK) == 0 ? huge : file;
+}
+
+static int
+files_in(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	int count = 0;
+
+	while (dir && (entry = readdir(dir)))
+		count += strncmp(entry->d_name, "shmid-", 6) == 0;
+	if (dir)
+		closedir(dir);
+	return count;
 }
 
 int
 space_files(void)
 {
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	int count = 0;
+	char huge[96];
 
-	MUST(dir);
-	while ((entry = readdir(dir)))
-		count += strncmp(entry->d_name, "shmid-", 6) == 0;
-	closedir(dir);
-	return count;
+	snprintf(huge, sizeof(huge), "%s/huge", path);
+	return files_in(path) + files_in(huge);
 }
 
 static struct shm_info

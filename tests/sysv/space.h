@@ -18,7 +18,7 @@ const char *space_path(void);
 /* A new, empty one for the same process. */
 void space_renew(void);
 
-/* The path of a segment's file; valid until the next call. */
+/* The path of a segment's file, with huge pages or without; valid until the next call. */
 const char *space_file(int id);
 /* How many files of segments there are. */
 int space_files(void);

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "space.h"
+#include "huge_scene.h"
 #include "support/process.h"
 #include "support/trace.h"
 
@@ -27,6 +27,7 @@ struct scene {
 };
 
 static struct scene scene;
+static int kind; /* SHM_HUGETLB, or 0 */
 
 static void
 prepare_nothing(void)
@@ -39,7 +40,7 @@ static void
 prepare_one(void)
 {
 	prepare_nothing();
-	scene.id = shmget(KEY, PAGE, IPC_CREAT | 0600);
+	scene.id = shmget(KEY, PAGE, IPC_CREAT | kind | 0600);
 	MUST(scene.id >= 0);
 }
 
@@ -63,7 +64,7 @@ act_create(void *arg)
 {
 	(void)arg;
 	victim_begins();
-	MUST(shmget(KEY, PAGE, IPC_CREAT | 0600) >= 0);
+	MUST(shmget(KEY, PAGE, IPC_CREAT | kind | 0600) >= 0);
 	victim_ends();
 }
 
@@ -117,7 +118,7 @@ check(long attached)
 	space_consistent();
 	if (id >= 0)
 		SAME(attached, space_nattch(id));
-	again = shmget(KEY, PAGE, IPC_CREAT | 0600);
+	again = shmget(KEY, PAGE, IPC_CREAT | kind | 0600);
 	MUST(again >= 0 && (id < 0 || id == again));
 	SAME(0, shmctl(again, IPC_STAT, &ds));
 	SAME(scene.other, shmget(OTHER, 0, 0));
@@ -201,4 +202,38 @@ act_fork(void *arg)
 Test(sysv_kill, fork_with_an_attach)
 {
 	kill_everywhere(prepare_attached, act_fork, 1);
+}
+
+/* With huge pages: the file is elsewhere, and what was reserved for it must come back. */
+TestSuite(sysv_kill_huge, .init = huge_scene_begin, .fini = huge_scene_end, .timeout = 300);
+
+static void
+kill_everywhere_huge(void (*prepare)(void), void (*act)(void *arg), long attached)
+{
+	long before = huge_free();
+
+	huge_scene_need();
+	kind = SHM_HUGETLB;
+	kill_everywhere(prepare, act, attached);
+	SAME(before, huge_free());
+}
+
+Test(sysv_kill_huge, creation)
+{
+	kill_everywhere_huge(prepare_nothing, act_create, 0);
+}
+
+Test(sysv_kill_huge, removal)
+{
+	kill_everywhere_huge(prepare_one, act_remove, 0);
+}
+
+Test(sysv_kill_huge, last_detach_of_a_marked_one)
+{
+	kill_everywhere_huge(prepare_marked, act_detach, 1);
+}
+
+Test(sysv_kill_huge, fork_with_an_attach)
+{
+	kill_everywhere_huge(prepare_attached, act_fork, 1);
 }

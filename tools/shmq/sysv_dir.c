@@ -120,11 +120,11 @@ fill(struct shmq_stat *st, int id, const struct shmid_ds *ds)
 		.nattch = (int64_t)ds->shm_nattch,
 		.backend = SHMQ_BACKEND_SYSV,
 		.page_size = (size_t)sysconf(_SC_PAGESIZE),
-		.resident_bytes = shmqi_ns_resident_bytes(id),
 		.locked_bytes = -1,
 		.lock_needed_bytes = -1,
 		.kind = SHMQ_SEGMENT,
 	};
+	st->resident_bytes = shmqi_ns_resident_bytes(id, &st->page_size);
 	snprintf(st->address, sizeof(st->address), "shmid-%d", id);
 }
 
