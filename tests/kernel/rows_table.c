@@ -4,13 +4,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "support/huge.h"
 #include "world.h"
-
-#define HUGE_PAGE ((size_t)2 << 20)
 
 /* K20. --------------------------------------------------------------------- */
 
@@ -79,15 +79,31 @@ k20_case(struct scene *s, const char *label, struct place *p, size_t limit)
 	need(s, s->world->remove(p, BY_ID), "remove");
 }
 
+/* Huge pages for this row, and for libshmq-sysv a place to have them from, where the machine can spare any. */
+static bool k20_has_huge;
+
+static void
+k20_begin(void)
+{
+	huge_begin();
+	k20_has_huge = huge_ready() && huge_mount("0777");
+	setenv("SHMQ_SYSV_HUGE_DIR", HUGE_PLACE, 1);
+}
+
 /* A backend without huge pages, and a machine with none to spare, have no such segment to refuse the lock. */
 static void
 k20_huge(struct scene *s)
 {
 	struct place *p = place(s, 0);
-	struct wish wish = {.size = HUGE_PAGE, .page_size = HUGE_PAGE};
-	bool there = s->world->create(p, &wish) == 0;
+	struct wish wish = {.size = HUGE, .page_size = HUGE};
+	int rc = s->world->create(p, &wish);
+	bool there = rc == 0;
 
+	if (k20_has_huge && !(s->world->bit & ON_MMAP))
+		need(s, rc, "a segment of huge pages");
 	say_fact(s, "a huge-page segment refuses the lock", there && s->world->lock(p) < 0);
+	say_fact(s, "a huge-page segment shows the lock",
+		 there && facts_of(s, p, BY_ID).mode & SHMQ_LOCKED);
 	say_fact(s, "a huge-page segment refuses the unlock", there && s->world->unlock(p) < 0);
 	if (there)
 		need(s, s->world->remove(p, BY_ID), "remove");
@@ -117,10 +133,11 @@ k20_play(struct scene *s)
 static const struct exception k20_exceptions[] = {
 	{ON_MMAP, "attached: pages", "K20", K20_PROMISE},
 	{ON_MMAP, "nobody attached: memory is locked", "K20", K20_PROMISE},
+	{ON_MMAP, "a huge-page segment shows the lock", "K20", K20_PROMISE},
 	{0},
 };
 
-Test(kernel, k20_lock_belongs_to_the_segment)
+Test(kernel, k20_lock_belongs_to_the_segment, .init = k20_begin, .fini = huge_end)
 {
 	row_check(&(struct row){"K20", "SHM_LOCK, SHM_UNLOCK: effect, limits, and who may",
 				ORACLE_SYSV, k20_play, k20_exceptions});
