@@ -181,7 +181,7 @@ remember_peers(struct shmq *q)
 	q->consumers_known = vacant ? generation : generation - 1;
 	/* Relaxed: written by consumers only. */
 	q->producers_known = shmq_load_relaxed_u64(&q->control->progress.ended);
-	if (g->kind != SHMQ_BROADCAST && g->kind != SHMQ_LATEST)
+	if (!(q->roles & SHMQ_CONSUMER) || (g->kind != SHMQ_BROADCAST && g->kind != SHMQ_LATEST))
 		return;
 	vacant = shmqi_role_vacant(object, g, SHMQ_PRODUCER, q->seg->spare, &generation);
 	q->producers_known = vacant && !q->kind->readable(q) ? generation : 0;

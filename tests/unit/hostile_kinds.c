@@ -3,6 +3,8 @@
  * Hostile words, kind by kind: a peer changes one word that a kind has for itself. Who is told what
  * cannot be says -EBADMSG, and keeps to it; hints cost nothing.
  */
+#include <pthread.h>
+
 #include "hostile_scene.h"
 
 TestSuite(hostile_kinds, .init = unit_begin, .fini = place_end, .timeout = 60);
@@ -367,4 +369,39 @@ Test(hostile_kinds, test_mpmc_holds_harmless)
 		traffic(&s);
 	}
 	scene_end(&s);
+}
+
+static uint32_t stop;
+
+/* The role is nobody's, at every instant. */
+static void *
+nobody_produces(void *arg)
+{
+	while (!shmq_load_relaxed_u32(&stop))
+		put(arg, 0);
+	return NULL;
+}
+
+/* A newcomer whose role is taken away while it settles in: it is a producer, and reads nothing. */
+Test(hostile_kinds, test_role_vanishes_under_a_newcomer_harmless)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		pthread_t thread;
+		struct scene s;
+
+		scene_begin(&s, kinds[kind].name);
+		shmq_store_relaxed_u32(&stop, 0);
+		SAME(0,
+		     pthread_create(&thread, NULL, nobody_produces, &s.control->producer.holder));
+		for (unsigned i = 0; i < 1000; i++) {
+			struct shmq *q = NULL;
+			int err = shmq_attach(&q, s.pair.p.attach, SHMQ_PRODUCER);
+
+			MUST(err == 0 || err == -EBUSY || err == -EAGAIN);
+			SAME(0, err ? 0 : shmq_detach(q));
+		}
+		shmq_store_relaxed_u32(&stop, 1);
+		SAME(0, pthread_join(thread, NULL));
+		scene_end(&s);
+	}
 }
