@@ -46,10 +46,8 @@ struct memdev_sample {
 };
 
 struct memdev {
-	unsigned int number;
 	void *memory; /* of vmalloc_user() */
 	size_t bytes;
-	struct device *device;
 
 	struct mutex configure;
 	enum memdev_role role;

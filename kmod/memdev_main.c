@@ -195,78 +195,84 @@ node_mode(struct device *device, umode_t *out)
 	return NULL;
 }
 
-static void
-remove_device(struct memdev *m)
-{
-	if (m->device)
-		device_destroy(class, first + m->number);
-	if (m->memory)
-		memdev_queue_stop(m);
-	vfree(m->memory);
-}
-
+/* Memory and queue of a device, as who opens it is to find them. */
 static int
-add_device(struct memdev *m, unsigned int i)
+prepare(struct memdev *m, const char *role_name)
 {
-	int role = roles[i] ? memdev_role_parse(roles[i]) : MEMDEV_RAW, err;
+	int role = role_name ? memdev_role_parse(role_name) : MEMDEV_RAW;
 
-	m->number = i;
-	mutex_init(&m->configure);
 	if (role < 0)
 		return role;
+	mutex_init(&m->configure);
 	m->bytes = PAGE_ALIGN(size);
 	m->memory = vmalloc_user(m->bytes);
 	if (!m->memory)
 		return -ENOMEM;
 	memdev_queue_init(m);
-	err = memdev_queue_lay_out(m, role);
-	if (err)
-		return err;
-	m->device =
-		device_create_with_groups(class, NULL, first + i, m, memdev_groups, "memdev%u", i);
-	if (!IS_ERR(m->device))
-		return 0;
-	err = PTR_ERR(m->device);
-	m->device = NULL;
-	return err;
+	return memdev_queue_lay_out(m, role);
 }
 
-/* Those that were added, or half so. */
+/* Those that were prepared, or half so. */
 static void
-remove_devices(void)
+release_devices(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < number; i++)
-		remove_device(&devices[i]);
+	for (i = 0; i < number; i++) {
+		if (devices[i].memory)
+			memdev_queue_stop(&devices[i]);
+		vfree(devices[i].memory);
+	}
 }
 
 static int
-add_devices(void)
+prepare_devices(void)
 {
 	unsigned int i;
 	int err = 0;
 
 	for (i = 0; err == 0 && i < number; i++)
-		err = add_device(&devices[i], i);
-	if (err)
-		remove_devices();
+		err = prepare(&devices[i], roles[i]);
 	return err;
 }
 
+/*
+ * Nothing here fails the module: from the first node on somebody may have a device open. cdev_del()
+ * does not take that back, and a module whose start fails is freed though an open file holds it. So a
+ * node that cannot be made is missing, and the log says so.
+ */
+static void
+create_nodes(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < number; i++) {
+		struct device *device = device_create_with_groups(
+			class, NULL, first + i, &devices[i], memdev_groups, "memdev%u", i);
+
+		if (IS_ERR(device))
+			pr_err("shmq_memdev: memdev%u has no node: %pe\n", i, device);
+	}
+}
+
+static void
+destroy_nodes(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < number; i++)
+		device_destroy(class, first + i);
+}
+
+/* What devices and nodes are made of. */
 static int
 add_class(void)
 {
-	int err;
-
 	class = class_create(THIS_MODULE, "shmq_memdev");
 	if (IS_ERR(class))
 		return PTR_ERR(class);
 	class->devnode = node_mode;
-	err = add_devices();
-	if (err)
-		class_destroy(class);
-	return err;
+	return 0;
 }
 
 static int __init
@@ -287,15 +293,19 @@ memdev_init(void)
 	err = add_class();
 	if (err)
 		goto no_class;
-	/* Last: who opens a device finds it complete. */
+	err = prepare_devices();
+	if (err)
+		goto no_devices;
+	/* The last that may fail, and before the nodes: who finds one can open it. */
 	cdev_init(&cdev, &memdev_operations);
 	cdev.owner = THIS_MODULE;
 	err = cdev_add(&cdev, first, number);
 	if (err)
-		goto no_cdev;
+		goto no_devices;
+	create_nodes();
 	return 0;
-no_cdev:
-	remove_devices();
+no_devices:
+	release_devices();
 	class_destroy(class);
 no_class:
 	unregister_chrdev_region(first, number);
@@ -304,11 +314,13 @@ no_region:
 	return err;
 }
 
+/* Nodes first: their attributes may start a timer. */
 static void __exit
 memdev_exit(void)
 {
+	destroy_nodes();
 	cdev_del(&cdev);
-	remove_devices();
+	release_devices();
 	class_destroy(class);
 	unregister_chrdev_region(first, number);
 	kfree(devices);

@@ -25,6 +25,34 @@ Test(module_parameters, test_module_parameters_that_cannot_be_einval)
 	SAME(0, module_unload());
 }
 
+/* As soon as it can: until then there is no such node. */
+static void
+open_when_it_appears(void *arg)
+{
+	int *gates = arg, fd;
+
+	gate_open(gates[0]);
+	while ((fd = open("/dev/memdev0", O_RDWR | O_CLOEXEC)) < 0)
+		SAME(ENOENT, errno);
+	SAME(0, close(fd));
+}
+
+/* Many devices: the first one's node is there for long before the last one's. */
+Test(module, test_module_node_that_is_there_opens)
+{
+	int gates[] = {gate_new()};
+
+	for (int round = 0; round < 10; round++) {
+		pid_t pid;
+
+		SAME(0, module_unload());
+		pid = process_start(open_when_it_appears, gates);
+		gate_pass(gates[0]);
+		SAME(0, module_load("number=64 size=16384"));
+		process_join(pid);
+	}
+}
+
 Test(module, test_module_unload_refused_while_mapped)
 {
 	struct shmq_seg *seg = NULL;
