@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "compat.h"
 #include "memdev.h"
 
 static unsigned int number = 2;
@@ -88,7 +89,7 @@ memdev_mmap(struct file *file, struct vm_area_struct *vma)
 	if (READ_ONCE(m->protect)) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EACCES;
-		vma->vm_flags &= ~VM_MAYWRITE;
+		compat_vm_flags_clear(vma, VM_MAYWRITE);
 	}
 	err = remap_vmalloc_range(vma, m->memory, vma->vm_pgoff);
 	if (err)
@@ -158,12 +159,13 @@ static int
 memdev_lock(struct file *file, int cmd, struct file_lock *lock)
 {
 	struct memdev *m = file->private_data;
-	bool ours = m->role != MEMDEV_RAW && lock->fl_start == 0 && lock->fl_type != F_UNLCK;
+	unsigned char *type = compat_lock_type(lock);
+	bool ours = m->role != MEMDEV_RAW && lock->fl_start == 0 && *type != F_UNLCK;
 
 	if (ours && cmd != F_GETLK)
 		return -EAGAIN;
 	if (ours) {
-		lock->fl_type = F_WRLCK;
+		*type = F_WRLCK;
 		lock->fl_end = 0;
 		return 0;
 	}
@@ -188,7 +190,7 @@ static const struct file_operations memdev_operations = {
 /* Coming and going -------------------- */
 
 static char *
-node_mode(struct device *device, umode_t *out)
+node_mode(COMPAT_CONST struct device *device, umode_t *out)
 {
 	if (out)
 		*out = mode & 0777;
@@ -268,7 +270,7 @@ destroy_nodes(void)
 static int
 add_class(void)
 {
-	class = class_create(THIS_MODULE, "shmq_memdev");
+	class = compat_class_create("shmq_memdev");
 	if (IS_ERR(class))
 		return PTR_ERR(class);
 	class->devnode = node_mode;

@@ -6,6 +6,7 @@
 #include <linux/timekeeping.h>
 #include <shmq/shmq.h>
 
+#include "compat.h"
 #include "memdev.h"
 
 #define PARTICIPANTS 16
@@ -113,7 +114,7 @@ void
 memdev_queue_kick(struct memdev *m)
 {
 	if (m->role == MEMDEV_SINK)
-		queue_work(system_unbound_wq, &m->drain);
+		queue_work(compat_unbound_wq(), &m->drain);
 }
 
 /* Asking -------------------- */
@@ -238,8 +239,7 @@ memdev_queue_stop(struct memdev *m)
 void
 memdev_queue_init(struct memdev *m)
 {
-	hrtimer_init(&m->timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL);
-	m->timer.function = on_timer;
+	compat_hrtimer_setup(&m->timer, on_timer);
 	INIT_WORK(&m->drain, drain);
 	init_waitqueue_head(&m->wait);
 }

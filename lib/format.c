@@ -15,11 +15,11 @@ round_up(uint64_t bytes, uint64_t unit)
 }
 
 static uint64_t
-power_of_two(uint64_t at_least)
+power_of_two(uint64_t wanted)
 {
 	uint64_t power = 1;
 
-	while (power < at_least)
+	while (power < wanted)
 		power <<= 1;
 	return power;
 }
