@@ -153,7 +153,8 @@ memdev_llseek(struct file *file, loff_t offset, int whence)
 
 /*
  * Locks as on any file, but for byte 0 of a queue: that is participant 0's, which is us. So nobody
- * takes our role, and whoever asks learns that we live.
+ * takes our role, and whoever asks learns that we live. To wait for it would be to wait for ever: we
+ * hold it as long as the device is open, which it is for who asks.
  */
 static int
 memdev_lock(struct file *file, int cmd, struct file_lock *lock)
@@ -163,7 +164,7 @@ memdev_lock(struct file *file, int cmd, struct file_lock *lock)
 	bool ours = m->role != MEMDEV_RAW && lock->fl_start == 0 && *type != F_UNLCK;
 
 	if (ours && cmd != F_GETLK)
-		return -EAGAIN;
+		return cmd == F_SETLKW ? -EDEADLK : -EAGAIN;
 	if (ours) {
 		*type = F_WRLCK;
 		lock->fl_end = 0;

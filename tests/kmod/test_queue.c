@@ -185,6 +185,29 @@ Test(queue, test_queue_kernel_holds_its_role)
 	SAME(0, shmq_detach(q));
 }
 
+static int
+lock_bytes(int fd, int cmd, off_t start, off_t length)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_start = start, .l_len = length};
+
+	return fcntl(fd, cmd, &lock) == 0 ? 0 : -errno;
+}
+
+/* Its byte is never free: who would wait for it is told so. The others are, and so is all of raw memory. */
+Test(queue, test_queue_kernel_never_gives_its_byte)
+{
+	int fd = module_open(SOURCE, O_RDWR), raw = module_open(RAW, O_RDWR);
+
+	SAME(-EAGAIN, lock_bytes(fd, F_OFD_SETLK, 0, 1));
+	SAME(-EAGAIN, lock_bytes(fd, F_SETLK, 0, 0));
+	SAME(-EDEADLK, lock_bytes(fd, F_OFD_SETLKW, 0, 1));
+	SAME(-EDEADLK, lock_bytes(fd, F_SETLKW, 0, 0));
+	SAME(0, lock_bytes(fd, F_OFD_SETLKW, 1, 1));
+	SAME(0, lock_bytes(raw, F_OFD_SETLKW, 0, 1));
+	SAME(0, close(raw));
+	SAME(0, close(fd));
+}
+
 /* Takes some, and waits for its end. */
 static void
 take_and_stay(void *arg)
