@@ -15,8 +15,9 @@
  * Who writes what
  *   ring, sequence, sent, overruns, missed   source: the timer; sink: the work
  *   errors                                   the same
- *   role, rate, protect, opens               under `configure`; the region is laid out anew only
+ *   role, rate, opens                        under `configure`; the region is laid out anew only
  *                                            while nobody has the device open, which a mapping does
+ *   protect                                  sysfs, a word by itself: for mappings to come
  */
 #ifndef MEMDEV_H
 #define MEMDEV_H

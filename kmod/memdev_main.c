@@ -19,7 +19,7 @@ module_param(size, ulong, 0444);
 MODULE_PARM_DESC(size, "bytes of memory of each, 16 KiB to 1 GiB (1 MiB)");
 
 static char *roles[MEMDEV_NUMBER_MAX] = {"source", "sink"};
-static int roles_given;
+static unsigned int roles_given = 2; /* or these */
 module_param_array(roles, charp, &roles_given, 0444);
 MODULE_PARM_DESC(roles, "of each: source, sink or raw (source,sink,raw,...)");
 
@@ -235,7 +235,7 @@ prepare_devices(void)
 	int err = 0;
 
 	for (i = 0; err == 0 && i < number; i++)
-		err = prepare(&devices[i], roles[i]);
+		err = prepare(&devices[i], i < roles_given ? roles[i] : NULL);
 	return err;
 }
 

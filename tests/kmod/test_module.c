@@ -25,6 +25,20 @@ Test(module_parameters, test_module_parameters_that_cannot_be_einval)
 	SAME(0, module_unload());
 }
 
+/* Where roles are given, the default is none of them. */
+Test(module_parameters, test_module_devices_without_a_role_are_raw)
+{
+	char byte;
+	int fd;
+
+	SAME(0, module_load("number=2 roles=source"));
+	fd = open("/dev/memdev1", O_RDWR | O_CLOEXEC);
+	MUST(fd >= 0);
+	SAME(1, read(fd, &byte, 1)); /* which a queue refuses */
+	SAME(0, close(fd));
+	SAME(0, module_unload());
+}
+
 /* As soon as it can: until then there is no such node. */
 static void
 open_when_it_appears(void *arg)
