@@ -111,7 +111,7 @@ shmqi_ns_count_pieces(struct ns *ns, const struct ns_slot *slot)
 int
 shmqi_ns_destroy(struct ns *ns, struct ns_slot *slot)
 {
-	uint64_t pages = shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
+	uint64_t pages = ns_pages(ns->config, slot->bytes);
 	int err = shmqi_ns_write_header(ns, 1);
 
 	if (err == 0)

@@ -15,7 +15,7 @@ struct promised {
 static int
 add_promised(struct ns *ns, struct ns_slot *slot, void *arg)
 {
-	uint64_t pages = shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
+	uint64_t pages = ns_pages(ns->config, slot->bytes);
 	uint64_t there = shmqi_ns_file_pages(ns, slot);
 	struct promised *sum = arg;
 
@@ -33,7 +33,7 @@ add_promised(struct ns *ns, struct ns_slot *slot, void *arg)
 static int
 check_room(struct ns *ns, uint64_t bytes)
 {
-	uint64_t pages = shmqi_round_up(bytes, ns->config->page) / ns->config->page;
+	uint64_t pages = ns_pages(ns->config, bytes);
 	struct promised sum = {.pages = ns->header.pages};
 	struct statvfs fs;
 	uint64_t there;
@@ -57,7 +57,7 @@ static int
 check_limits(struct ns *ns, uint64_t bytes)
 {
 	const struct ns_config *config = ns->config;
-	uint64_t pages = shmqi_round_up(bytes, config->page) / config->page;
+	uint64_t pages = ns_pages(config, bytes);
 
 	if (bytes < 1 || bytes > config->shmmax)
 		return -EINVAL;
@@ -116,7 +116,7 @@ enter(struct ns *ns, struct ns_slot *slot)
 		return err;
 	}
 	ns->header.in_use++;
-	ns->header.pages += shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
+	ns->header.pages += ns_pages(ns->config, slot->bytes);
 	return shmqi_ns_write_header(ns, 0);
 }
 

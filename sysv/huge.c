@@ -28,8 +28,8 @@ shift_at(const char *path)
 	return (uint32_t)__builtin_ctzll((unsigned long long)fs.f_bsize);
 }
 
-static void
-name_link(char out[NS_PATH_ROOM], const struct ns *ns)
+void
+shmqi_ns_huge_path(char out[NS_PATH_ROOM], const struct ns *ns)
 {
 	snprintf(out, NS_PATH_ROOM, "%s/huge", ns->config->directory);
 }
@@ -39,7 +39,7 @@ shmqi_ns_huge_there(const struct ns *ns)
 {
 	char path[NS_PATH_ROOM];
 
-	name_link(path, ns);
+	shmqi_ns_huge_path(path, ns);
 	return shift_at(path);
 }
 
@@ -50,7 +50,7 @@ make_link(const struct ns *ns)
 	const char *where = ns->config->huge;
 	char path[NS_PATH_ROOM];
 
-	name_link(path, ns);
+	shmqi_ns_huge_path(path, ns);
 	if (!*where || !shift_at(where) || symlink(where, path) != 0)
 		return 0;
 	return shift_at(path);

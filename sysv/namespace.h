@@ -35,6 +35,7 @@
 #define SYSV_NAMESPACE_H
 
 #include "calls.h"
+#include "os.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -142,6 +143,13 @@ ns_index(int id)
 	return (unsigned)id & (NS_SLOTS - 1);
 }
 
+/* What SHMALL counts: ordinary pages, of all segments. */
+static inline uint64_t
+ns_pages(const struct ns_config *config, uint64_t bytes)
+{
+	return shmqi_round_up(bytes, config->page) / config->page;
+}
+
 /* What a segment's file and its mappings are multiples of. */
 static inline size_t
 ns_page(const struct ns *ns, const struct ns_slot *slot)
@@ -196,6 +204,8 @@ uint64_t shmqi_ns_file_pages(struct ns *ns, const struct ns_slot *slot);
 
 /* huge.c: SHM_HUGETLB ------------------------------------------------------- */
 
+/* Where they are: the link, or what stands in its place. */
+void shmqi_ns_huge_path(char out[NS_PATH_ROOM], const struct ns *ns);
 /* log2 of the size of the huge pages that are to be had; 0: none, or not for us to see. */
 uint32_t shmqi_ns_huge_there(const struct ns *ns);
 /* The same for what shmget() asks for; -EINVAL: no such size; -ENOMEM: none of them; -EPERM. */

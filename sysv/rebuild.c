@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,7 +50,7 @@ keep(struct ns *ns, struct rebuild *new, struct ns_slot *slot)
 	new->bits[index / 64] |= UINT64_C(1) << index % 64;
 	new->header.in_use++;
 	new->header.marked += (slot->mode & SHM_DEST) ? 1 : 0;
-	new->header.pages += shmqi_round_up(slot->bytes, ns->config->page) / ns->config->page;
+	new->header.pages += ns_pages(ns->config, slot->bytes);
 	return shmqi_ns_link(ns, slot);
 }
 
@@ -131,7 +130,7 @@ shmqi_ns_strays(struct ns *ns, void (*each)(struct ns *ns, const struct ns_slot 
 
 	strays_in(ns, ns->config->directory, &stray, each, arg);
 	stray.huge_shift = shmqi_ns_huge_there(ns);
-	snprintf(huge, sizeof(huge), "%s/huge", ns->config->directory);
+	shmqi_ns_huge_path(huge, ns);
 	if (stray.huge_shift)
 		strays_in(ns, huge, &stray, each, arg);
 }
