@@ -54,13 +54,15 @@ reset_store(struct device *device, struct device_attribute *attr, const char *te
 }
 static DEVICE_ATTR_WO(reset);
 
-static ssize_t
-rate_show(struct device *device, struct device_attribute *attr, char *out)
-{
-	struct memdev *m = dev_get_drvdata(device);
+#define SHOW(name)                                                                       \
+	static ssize_t name##_show(struct device *device, struct device_attribute *attr, \
+				   char *out)                                            \
+	{                                                                                \
+		struct memdev *m = dev_get_drvdata(device);                              \
+		return sysfs_emit(out, "%llu\n", READ_ONCE(m->name));                    \
+	}
 
-	return sysfs_emit(out, "%llu\n", READ_ONCE(m->rate));
-}
+SHOW(rate)
 
 static ssize_t
 rate_store(struct device *device, struct device_attribute *attr, const char *text, size_t count)
@@ -80,13 +82,7 @@ rate_store(struct device *device, struct device_attribute *attr, const char *tex
 }
 static DEVICE_ATTR_RW(rate);
 
-static ssize_t
-protect_show(struct device *device, struct device_attribute *attr, char *out)
-{
-	struct memdev *m = dev_get_drvdata(device);
-
-	return sysfs_emit(out, "%llu\n", READ_ONCE(m->protect));
-}
+SHOW(protect)
 
 /* For mappings to come; those that are there stay what they are. */
 static ssize_t
@@ -121,13 +117,8 @@ mapped_show(struct device *device, struct device_attribute *attr, char *out)
 }
 static DEVICE_ATTR_RO(mapped);
 
-#define COUNT(name)                                                                      \
-	static ssize_t name##_show(struct device *device, struct device_attribute *attr, \
-				   char *out)                                            \
-	{                                                                                \
-		struct memdev *m = dev_get_drvdata(device);                              \
-		return sysfs_emit(out, "%llu\n", READ_ONCE(m->name));                    \
-	}                                                                                \
+#define COUNT(name) \
+	SHOW(name)  \
 	static DEVICE_ATTR_RO(name)
 
 COUNT(sent);
